@@ -1,0 +1,115 @@
+"""What could come next in a line: pure functions from a line and a cursor to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .grammar import Token, quote, tokenize
+
+__all__ = ["Candidate", "CandidateSource", "Completion", "complete", "did_you_mean"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A word that could stand where the cursor is."""
+
+    #: The whole word, not quoted.
+    value: str
+    #: A line of help, shown beside it.
+    help: str = ""
+    #: How it is shown; its value when empty.
+    display: str = ""
+    #: Whether the word is complete, so that a blank follows.
+    is_final: bool = True
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A replacement for a part of the line: for what stands between ``start`` and the cursor."""
+
+    #: What to put there, quoted.
+    text: str
+    start: int
+    display: str
+    help: str = ""
+    #: What follows the text once it is the only one: a closing quote, a blank, or nothing.
+    append: str = " "
+
+
+class CandidateSource(Protocol):
+    """Knows the words that may follow others."""
+
+    def get_candidates(self, words: Sequence[str], word: str) -> Iterable[Candidate]:
+        """Return the candidates for the word at the cursor.
+
+        :param words: the words before it.
+        :param word: what is typed of it so far. Candidates need not begin with it: they are
+            filtered afterwards.
+        """
+
+
+def complete(source: CandidateSource, line: str, cursor: int | None = None) -> list[Completion]:
+    """Return the completions of the word that ends at the cursor (the line's end if not given).
+
+    Those that begin with the word, whatever their case; if there are none and exactly one contains
+    its letters in their order, that one.
+    """
+    line = line[:cursor]
+    tokens = tokenize(line)
+    if tokens and (tokens[-1].end == len(line) or tokens[-1].unfinished):
+        *before, current = tokens
+    elif line.rstrip(" \t\n") != line or not line:
+        before, current = tokens, Token("", len(line), len(line))
+    else:
+        return []  # Within a comment.
+    candidates = list(source.get_candidates([token.text for token in before], current.text))
+    style = _get_open_quote(line, current)
+    return [_make(candidate, current, style) for candidate in _match(candidates, current.text)]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x' or 'y'?`` for the known words that are like a word, or nothing."""
+    # Imported here: it takes its time to load, and is only needed for mistakes.
+    from difflib import get_close_matches
+
+    by_folded = {name.lower(): name for name in known}
+    close = [by_folded[match] for match in get_close_matches(word.lower(), by_folded, n=3)]
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _match(candidates: Sequence[Candidate], word: str) -> list[Candidate]:
+    folded = word.lower()
+    exact = [c for c in candidates if c.value.startswith(word)]
+    if exact:
+        return exact
+    beginning = [c for c in candidates if c.value.lower().startswith(folded)]
+    if beginning:
+        return beginning
+    # Several of these have no common beginning: completing them would take away what was typed.
+    containing = [c for c in candidates if _contains_in_order(c.value.lower(), folded)]
+    return containing if len(containing) == 1 else []
+
+
+def _contains_in_order(text: str, letters: str) -> bool:
+    remaining = iter(text)
+    return all(letter in remaining for letter in letters)
+
+
+def _get_open_quote(line: str, token: Token) -> str:
+    """Return the quote that the word begins with, if it is still open."""
+    begins_with = line[token.start : token.start + 1]
+    return begins_with if token.unfinished and begins_with == token.unfinished != "\\" else ""
+
+
+def _make(candidate: Candidate, current: Token, style: str) -> Completion:
+    text = quote(candidate.value, style)
+    closing = text[-1] if style else ""
+    return Completion(
+        text=text.removesuffix(closing) if closing else text,
+        start=current.start,
+        display=candidate.display or candidate.value,
+        help=candidate.help,
+        append=(closing if candidate.is_final else "") + (" " if candidate.is_final else ""),
+    )

@@ -1,0 +1,74 @@
+"""The lines that were entered before, kept in a file that several shells may share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["History"]
+
+_MAX_LINES = 2000
+
+
+class History:
+    """The history of one project. A file that cannot be read or written costs a warning, once.
+
+    :param path: the file; one line each. None keeps nothing.
+    :param warn: is called with the text of a warning.
+    """
+
+    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+        self._path = path
+        self._warn = warn
+        self._last = ""
+
+    @classmethod
+    def for_project(cls, project: Path, warn: Callable[[str], None]) -> History:
+        """Return the history of the project that a script belongs to."""
+        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        resolved = project.resolve()
+        # The name is for people; the digest keeps projects apart that have the same name.
+        name = re.sub(r"[^\w.-]", "_", f"{resolved.parent.name}-{resolved.stem}")
+        digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
+        try:
+            folder = Path(state).expanduser() / "deployer"
+        except RuntimeError:  # Nobody's home is known, as in some containers.
+            return cls(None, warn)
+        return cls(folder / f"{name}-{digest}.history", warn)
+
+    def load(self) -> list[str]:
+        """Return the last lines, the oldest first; what is not text in the file is left out."""
+        if self._path is None:
+            return []
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._give_up(f"cannot be read: {error.strerror}")
+            return []
+        lines = content.decode("utf-8", "replace").splitlines()
+        return [line for line in lines if line and line.isprintable()][-_MAX_LINES:]
+
+    def append(self, line: str) -> None:
+        """Keep a line. Not kept: repetitions, and lines that begin with a blank (secrets, say)."""
+        if self._path is None or not line.strip() or line[0].isspace() or line == self._last:
+            return
+        self._last = line
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One write in append mode: the lines of two shells never mix.
+            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(fd, line.replace("\n", " ").encode("utf-8", "replace") + b"\n")
+            finally:
+                os.close(fd)
+        except OSError as error:
+            self._give_up(f"cannot be written: {error.strerror}")
+
+    def _give_up(self, reason: str) -> None:
+        self._warn(f"the history {self._path} {reason}; it is not kept")
+        self._path = None

@@ -1,0 +1,289 @@
+"""All exceptions of deployer.
+
+::
+
+    DeployerException
+    ├── NodeDefinitionError          (TypeError)   a node class that cannot be made
+    ├── NodeUsageError               (TypeError)   a node used in a way it cannot be
+    ├── NoSuchCell                   (KeyError)    an array has no cell with this key
+    ├── ActionException              an action failed
+    │   └── ParallelActionException  cells of an array failed
+    ├── QueryException               (AttributeError is never hidden in it)
+    ├── NoInput                      a question without a default, and nobody to ask
+    ├── ExecCommandFailed            a command ended with another status than 0
+    │   ├── CommandTimeout           it did not end in time
+    │   └── ParallelExecCommandFailed  it failed on some of several hosts
+    ├── SudoFailed                   sudo refused, before the command was run
+    │   └── SudoAuthenticationFailed
+    ├── RemoteFileError              (OSError)     a file on a host
+    └── ConnectionFailedException
+        ├── AuthenticationFailed
+        ├── HostKeyError
+        ├── ConnectionTimeout
+        └── ConnectionLost           after it had been established
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .host.result import RunResult
+
+__all__ = [
+    "ActionException",
+    "AuthenticationFailed",
+    "CommandTimeout",
+    "ConnectionFailedException",
+    "ConnectionLost",
+    "ConnectionTimeout",
+    "DeployerException",
+    "ExecCommandFailed",
+    "HostKeyError",
+    "NoInput",
+    "NoSuchCell",
+    "NodeDefinitionError",
+    "NodeUsageError",
+    "ParallelActionException",
+    "ParallelExecCommandFailed",
+    "QueryException",
+    "RemoteFileError",
+    "SudoAuthenticationFailed",
+    "SudoFailed",
+]
+
+
+class DeployerException(Exception):
+    """The base of everything that deployer raises on purpose."""
+
+
+class NodeDefinitionError(DeployerException, TypeError):
+    """A node class cannot be made as it is written."""
+
+
+class NodeUsageError(DeployerException, TypeError):
+    """A node, an action or a host was used in a way that it cannot be."""
+
+
+class NoSuchCell(DeployerException, KeyError):
+    """An array of nodes has no cell with this key."""
+
+    # A KeyError shows the repr of its message.
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ActionException(DeployerException):
+    """An action raised; ``inner_exception`` is what it raised, and also the ``__cause__``.
+
+    Raised once, however deep the actions were nested; ``traceback`` is the traceback of the inner
+    exception, from the action on.
+    """
+
+    def __init__(
+        self, inner_exception: BaseException, traceback: TracebackType | str | None = None
+    ) -> None:
+        super().__init__(inner_exception, traceback)
+        self.inner_exception = inner_exception
+        self.traceback = traceback
+        self.__cause__ = inner_exception
+
+    def __str__(self) -> str:
+        return str(self.inner_exception) or type(self.inner_exception).__name__
+
+
+class ParallelActionException(ActionException):
+    """Some cells of a parallel action failed; all of them have finished.
+
+    ``results`` maps the cells that succeeded to their results, ``failures`` the others to their
+    exceptions. ``inner_exception`` is the first failure.
+    """
+
+    def __init__(
+        self,
+        results: Mapping[Any, Any],
+        failures: Mapping[Any, BaseException],
+        names: Mapping[Any, str] | None = None,
+    ) -> None:
+        first = next(iter(failures.values()))
+        super().__init__(first, first.__traceback__)
+        self.results = dict(results)
+        self.failures = dict(failures)
+        self._names = dict(names or {})
+
+    def __str__(self) -> str:
+        return _failure_summary(
+            len(self.results),
+            {self._names.get(cell, str(cell)): error for cell, error in self.failures.items()},
+        )
+
+
+class QueryException(DeployerException):
+    """A query of a node could not be evaluated.
+
+    ``node``, ``attr_name``, ``query`` and ``inner_exception`` say which and why; ``filename`` and
+    ``line`` where the query was written.
+    """
+
+    def __init__(
+        self,
+        node: object,
+        attr_name: str,
+        query: object,
+        inner_exception: BaseException,
+        filename: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        super().__init__(node, attr_name, query, inner_exception)
+        self.node = node
+        self.attr_name = attr_name
+        self.query = query
+        self.inner_exception = inner_exception
+        self.filename = filename
+        self.line = line
+        self.__cause__ = inner_exception
+
+    def __str__(self) -> str:
+        where = f" ({self.filename}, line {self.line})" if self.filename else ""
+        reason = f"{type(self.inner_exception).__name__}: {self.inner_exception}"
+        return f"{self.node!r}.{self.attr_name} = {self.query!r}{where} failed: {reason}"
+
+
+class NoInput(DeployerException):
+    """A question has no default, and there is nobody to answer it."""
+
+
+class ExecCommandFailed(DeployerException):
+    """A command on a host failed; ``result`` holds its output and status."""
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__(result)
+        self.result = result
+
+    @property
+    def command(self) -> str:
+        """The command as it was passed to ``run``."""
+        return self.result.command
+
+    @property
+    def host(self) -> str:
+        """The slug of the host."""
+        return self.result.host
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status, or None when the command was ended by a signal."""
+        return self.result.exit_status
+
+    @property
+    def use_sudo(self) -> bool:
+        """Whether the command ran under sudo."""
+        return self.result.use_sudo
+
+    def __str__(self) -> str:
+        result = self.result
+        how = "sudo " if result.use_sudo else ""
+        ended = (
+            f"was ended by the signal {result.exit_signal}"
+            if result.exit_signal
+            else f"failed with exit status {result.exit_status}"
+        )
+        return f"{result.host}: {how}{result.command!r} {ended}{_last_lines(result)}"
+
+
+class CommandTimeout(ExecCommandFailed):
+    """A command did not end in time; it was ended, and ``result`` holds what it printed so far."""
+
+    def __init__(self, result: RunResult, timeout: float) -> None:
+        super().__init__(result)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        result = self.result
+        return (
+            f"{result.host}: {result.command!r} did not end within {self.timeout:g} seconds and "
+            f"was stopped; pass a longer timeout if it needs more{_last_lines(result)}"
+        )
+
+
+class ParallelExecCommandFailed(ExecCommandFailed):
+    """A command failed on some of the hosts it was run on; it has ended on all of them.
+
+    ``results`` maps the slug of each host where it succeeded to its result, ``failures`` the
+    others to their exceptions. ``result``, ``command``, ``host`` and ``exit_status`` are the ones
+    of the first failing command.
+    """
+
+    def __init__(
+        self,
+        results: Mapping[str, Any],
+        failures: Mapping[str, BaseException],
+        first: RunResult,
+    ) -> None:
+        super().__init__(first)
+        self.results = dict(results)
+        self.failures = dict(failures)
+
+    def __str__(self) -> str:
+        return _failure_summary(len(self.results), self.failures)
+
+
+class SudoFailed(DeployerException):
+    """sudo refused, so that the command was not run."""
+
+
+class SudoAuthenticationFailed(SudoFailed):
+    """sudo wants a password, and the one it got is wrong, or there is none."""
+
+
+class RemoteFileError(DeployerException, OSError):
+    """A file on a host could not be read or written; ``errno`` is set where it is known."""
+
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self._message = message
+
+    def __str__(self) -> str:
+        return self._message
+
+
+class ConnectionFailedException(DeployerException):
+    """There is no connection to a host."""
+
+
+class AuthenticationFailed(ConnectionFailedException):
+    """The host accepted none of the credentials."""
+
+
+class HostKeyError(ConnectionFailedException):
+    """The host's key is not the known one, is revoked, or is unknown and may not be accepted."""
+
+
+class ConnectionTimeout(ConnectionFailedException):
+    """The host did not answer in time."""
+
+
+class ConnectionLost(ConnectionFailedException):
+    """The connection broke while it was used; ``result`` holds what had arrived, if anything."""
+
+    def __init__(self, message: str, result: RunResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def _last_lines(result: RunResult, count: int = 5) -> str:
+    """Return the last lines that a command printed, as an indented block for a message."""
+    lines = (result.stderr or result.stdout).rstrip().splitlines()[-count:]
+    return "".join(f"\n    {line}" for line in lines)
+
+
+def _failure_summary(succeeded: int, failures: Mapping[str, BaseException]) -> str:
+    lines = [f"failed on {len(failures)} of {succeeded + len(failures)} hosts:"]
+    for name, error in failures.items():
+        # Most messages begin with the host already.
+        message = (str(error) or type(error).__name__).removeprefix(f"{name}: ")
+        lines.append(f"  {name}: " + message.replace("\n", "\n  "))
+    return "\n".join(lines)

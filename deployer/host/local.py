@@ -1,0 +1,242 @@
+"""The machine that this process runs on, as a host."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import getpass
+import os
+import pwd
+import select
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator, Sequence
+
+from ..pseudo_terminal import Pty
+from .base import Host
+from .channel import Channel
+from .files import FileSystem, LocalFileSystem
+
+__all__ = ["LocalHost"]
+
+
+class LocalHost(Host):
+    """This machine: the same methods as on any other host, and no connection.
+
+    Commands run in the user's login shell (``/bin/sh`` for a user without one), in the directory
+    of this process, and with its environment.
+    """
+
+    address = "localhost"
+
+    @classmethod
+    def get_username(cls) -> str:
+        return getpass.getuser()
+
+    @contextlib.contextmanager
+    def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:
+        channel = _LocalChannel(self.shell or _login_shell(), line, self.pty if in_pty else None)
+        try:
+            yield channel
+        finally:
+            channel.close()
+
+    @contextlib.contextmanager
+    def _open_files(self) -> Iterator[FileSystem]:
+        yield LocalFileSystem()
+
+    def _session_directory(self) -> str:
+        return os.getcwd()
+
+    def get_home_directory(self, username: str | None = None) -> str:
+        """Return the home directory of a user, of the own one by default."""
+        if username is None:
+            return os.path.expanduser("~")
+        return self._home_of(username, os.path.expanduser(f"~{username}"))
+
+
+def _login_shell() -> str:
+    """Return the shell that ``ssh localhost`` would run, or /bin/sh where that is none."""
+    with contextlib.suppress(KeyError):
+        shell = pwd.getpwuid(os.getuid()).pw_shell
+        if os.path.basename(shell) not in ("", "false", "nologin") and os.access(shell, os.X_OK):
+            return shell
+    return "/bin/sh"
+
+
+class _LocalChannel:
+    """A child process, on pipes or in a pty of its own."""
+
+    def __init__(self, shell: str, line: str, terminal: Pty | None) -> None:
+        environment = {**os.environ, "SHELL": shell}
+        argv = [shell, "-c", line]
+        self._in_pty = terminal is not None
+        if terminal is None:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=environment,
+                bufsize=0,
+            )
+            assert self._process.stdin and self._process.stdout and self._process.stderr
+            self._input: int | None = os.dup(self._process.stdin.fileno())
+            self._outputs = {
+                "stdout": os.dup(self._process.stdout.fileno()),
+                "stderr": os.dup(self._process.stderr.fileno()),
+            }
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+                pipe.close()
+            os.set_blocking(self._input, False)
+        else:
+            environment["TERM"] = terminal.term
+            ours, theirs = os.openpty()
+            _set_size(ours, *terminal.get_size())
+            try:
+                self._process = subprocess.Popen(
+                    # A process that opens a terminal as a session leader without one gets it as
+                    # its controlling terminal; a shell does that without code of ours between
+                    # fork and exec.
+                    ["/bin/sh", "-c", 'exec <"$0" >"$0" 2>&1 "$@"', os.ttyname(theirs), *argv],
+                    stdin=theirs,
+                    stdout=theirs,
+                    stderr=theirs,
+                    start_new_session=True,
+                    env=environment,
+                )
+            except BaseException:
+                os.close(ours)
+                raise
+            finally:
+                os.close(theirs)
+            self._input = ours
+            self._outputs = {"stdout": ours}
+            os.set_blocking(ours, False)
+        try:
+            self._ended: int | None = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):
+            # Away from Linux, the end is noticed by the end of the output, or at the next look.
+            self._ended = None
+
+    def _ready(self, name: str) -> bool:
+        fd = self._outputs.get(name)
+        return fd is not None and bool(_poll([fd], [], 0.0))
+
+    def _receive(self, name: str, size: int) -> bytes:
+        fd = self._outputs[name]
+        try:
+            data = os.read(fd, size)
+        except OSError as error:
+            # A pty whose other side is closed says so with EIO.
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        if not data:
+            del self._outputs[name]
+            if not self._in_pty:
+                os.close(fd)
+        return data
+
+    def recv_ready(self) -> bool:
+        return self._ready("stdout")
+
+    def recv(self, size: int) -> bytes:
+        return self._receive("stdout", size)
+
+    def recv_stderr_ready(self) -> bool:
+        return self._ready("stderr")
+
+    def recv_stderr(self, size: int) -> bytes:
+        return self._receive("stderr", size)
+
+    def at_end(self) -> bool:
+        return not self._outputs
+
+    def exit_status_ready(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def exit_status(self) -> int | None:
+        code = self._process.returncode
+        return code if code is not None and code >= 0 else None
+
+    @property
+    def exit_signal(self) -> str | None:
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return None
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name.removeprefix("SIG")
+        return str(-code)
+
+    def send(self, data: bytes) -> int:
+        if self._input is None:
+            return len(data)
+        try:
+            return os.write(self._input, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            # The command does not read any more: what is left is nobody's.
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            return len(data)
+
+    def shutdown_write(self) -> None:
+        if self._input is not None and not self._in_pty:
+            os.close(self._input)
+            self._input = None
+
+    def resize(self, rows: int, columns: int) -> None:
+        if self._input is not None:
+            _set_size(self._input, rows, columns)
+
+    def wait(self, readers: Sequence[int], sending: bool, timeout: float) -> list[int]:
+        own = [*self._outputs.values()]
+        if self._ended is not None and self._process.returncode is None:
+            own.append(self._ended)
+        elif not own:
+            timeout = min(timeout, 0.05)
+        writers = [self._input] if sending and self._input is not None else []
+        ready = _poll([*own, *readers], writers, timeout)
+        return [fd for fd in readers if fd in ready]
+
+    def terminate(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            # The group outlives its leader while anything that the command started still runs.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.terminate()
+        for fd in {*self._outputs.values(), self._input, self._ended}:
+            if fd is not None:
+                os.close(fd)
+        self._outputs = {}
+        self._input = self._ended = None
+
+
+def _poll(readers: Sequence[int], writers: Sequence[int], timeout: float) -> set[int]:
+    """Return which file descriptors are ready; unlike ``select``, with any number of them open."""
+    poll = select.poll()
+    interest: dict[int, int] = {}
+    for fd in readers:
+        interest[fd] = interest.get(fd, 0) | select.POLLIN
+    for fd in writers:
+        interest[fd] = interest.get(fd, 0) | select.POLLOUT
+    for fd, events in interest.items():
+        poll.register(fd, events)
+    return {fd for fd, _ in poll.poll(timeout * 1000)}
+
+
+def _set_size(fd: int, rows: int, columns: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

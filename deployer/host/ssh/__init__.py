@@ -1,0 +1,5 @@
+"""Hosts that are reached over SSH."""
+
+from .host import SSHHost
+
+__all__ = ["SSHHost"]

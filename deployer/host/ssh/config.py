@@ -1,0 +1,163 @@
+"""What to connect to and how: a host's attributes, completed from the ssh config."""
+
+from __future__ import annotations
+
+import getpass
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import paramiko
+
+from ...exceptions import ConnectionFailedException
+
+__all__ = ["HostSettings", "Settings", "resolve"]
+
+_SYSTEM_CONFIG = "/etc/ssh/ssh_config"
+_USER_CONFIG = "~/.ssh/config"
+_DEFAULT_TIMEOUT = 10.0
+_DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
+
+
+class HostSettings(Protocol):
+    """The attributes of a host class that say how to reach it."""
+
+    slug: str
+    address: str | None
+    port: int | None
+    username: str | None
+    key_filename: str | None
+    rsa_key: str | None
+    timeout: float | None
+    keepalive_interval: float | None
+    config_filename: str | None
+    reject_unknown_hosts: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a connection is made from, but for the secrets."""
+
+    hostname: str
+    port: int
+    username: str
+    #: Private keys to try, in order.
+    key_filenames: tuple[str, ...]
+    #: Whether the keys were asked for, so that a missing one is an error.
+    keys_are_explicit: bool
+    use_agent: bool
+    proxy_command: str | None
+    #: The hosts to go through, in the order in which they are dialled.
+    proxy_jump: tuple[str, ...]
+    #: The name in known_hosts.
+    host_key_name: str
+    user_known_hosts: tuple[str, ...]
+    global_known_hosts: tuple[str, ...]
+    hash_known_hosts: bool
+    reject_unknown_hosts: bool
+    #: Seconds for each step of connecting.
+    timeout: float
+    #: Seconds between signs of life; 0 for none.
+    keepalive_interval: float
+
+
+def resolve(host: HostSettings) -> Settings:
+    """Return the settings for a host: its own attributes, then the ssh config, then the defaults.
+
+    :raises ConnectionFailedException: for a host without an address, or a config that cannot be
+        read.
+    """
+    if not host.address:
+        raise ConnectionFailedException(
+            f"{host.slug}: the host has no address: set `address` in its class"
+        )
+    options = _lookup(host.slug, host.config_filename, host.address)
+
+    def flag(name: str) -> str:
+        return options.get(name, "").lower()
+
+    keys = (host.key_filename,) if host.key_filename else tuple(options.get("identityfile", ()))
+    explicit = bool(host.key_filename or host.rsa_key)
+    hostname = options.get("hostname", host.address)
+    timeout = host.timeout or options.get("connecttimeout")
+    jumps = options.get("proxyjump", "none")
+    interval = host.keepalive_interval
+    if interval is None:
+        interval = float(options.get("serveraliveinterval", 0))
+    return Settings(
+        hostname=hostname,
+        port=int(host.port or options.get("port", 22)),
+        username=host.username or options.get("user") or getpass.getuser(),
+        key_filenames=tuple(
+            os.path.expanduser(name) for name in keys or (() if explicit else _DEFAULT_KEYS)
+        ),
+        keys_are_explicit=explicit,
+        use_agent=not explicit and flag("identitiesonly") != "yes",
+        proxy_command=options.get("proxycommand"),
+        proxy_jump=() if jumps.lower() == "none" else tuple(re.split(r"\s*,\s*", jumps)),
+        host_key_name=options.get("hostkeyalias", hostname),
+        user_known_hosts=_files(
+            options, "userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+        ),
+        global_known_hosts=_files(
+            options, "globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+        ),
+        hash_known_hosts=flag("hashknownhosts") == "yes",
+        reject_unknown_hosts=host.reject_unknown_hosts or flag("stricthostkeychecking") == "yes",
+        timeout=float(timeout) if timeout else _DEFAULT_TIMEOUT,
+        keepalive_interval=interval,
+    )
+
+
+def _files(options: dict[str, str], name: str, default: str) -> tuple[str, ...]:
+    value = options.get(name, default)
+    return () if value == "none" else tuple(os.path.expanduser(file) for file in value.split())
+
+
+def _lookup(slug: str, filename: str | None, address: str) -> paramiko.SSHConfigDict:
+    filenames = () if filename is None else (filename,)
+    if filename == _USER_CONFIG:
+        # As with `ssh -F`: a config that is named stands alone.
+        filenames = (filename, _SYSTEM_CONFIG)
+    try:
+        stamps = tuple(_stamp(os.path.expanduser(name)) for name in filenames)
+        return _parse(filenames, stamps).lookup(address)
+    except (paramiko.SSHException, OSError, ValueError) as error:
+        raise ConnectionFailedException(
+            f"{slug}: cannot use the ssh config {', '.join(filenames)} for {address}: {error}"
+        ) from error
+
+
+def _stamp(filename: str) -> int | None:
+    try:
+        return os.stat(filename).st_mtime_ns
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=32)
+def _parse(filenames: tuple[str, ...], stamps: tuple[int | None, ...]) -> paramiko.SSHConfig:
+    config = paramiko.SSHConfig()
+    for filename, stamp in zip(filenames, stamps, strict=True):
+        if stamp is not None:
+            config.parse(iter(list(_lines(os.path.expanduser(filename)))))  # type: ignore[arg-type]
+    return config
+
+
+def _lines(filename: str, depth: int = 0) -> Iterator[str]:
+    """Yield the lines of a config, with the files that it includes in their place."""
+    with open(filename, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            match = re.match(r"\s*include(?:\s*=\s*|\s+)(.*\S)", line, re.IGNORECASE)
+            if match is None:
+                yield line
+            elif depth < 16:
+                base = "/etc/ssh" if filename.startswith("/etc/") else os.path.expanduser("~/.ssh")
+                for pattern in match[1].split():
+                    full = os.path.join(base, os.path.expanduser(pattern.strip('"')))
+                    for included in sorted(glob.glob(full)):
+                        yield from _lines(included, depth + 1)

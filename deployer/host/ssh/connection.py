@@ -1,0 +1,429 @@
+"""Connections to SSH hosts: made when they are needed, shared, replaced when they died."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import paramiko
+
+from ...exceptions import (
+    ConnectionFailedException,
+    ConnectionLost,
+    ConnectionTimeout,
+    HostKeyError,
+)
+from . import known_hosts, tuning
+from .authentication import authenticate
+from .config import Settings, resolve
+from .known_hosts import Verdict
+
+if TYPE_CHECKING:
+    from .host import SSHHost
+
+__all__ = ["Connection", "ConnectionPool", "connections"]
+
+# sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
+_MAX_SESSIONS = 10
+
+
+class Connection:
+    """The connection to one host, for all threads."""
+
+    def __init__(self, host: type[SSHHost]) -> None:
+        self._host = host
+        self._lock = threading.Lock()
+        self._transport: paramiko.Transport | None = None
+        self._gateways: list[paramiko.Transport] = []
+        self._sessions = _Sessions()
+        self._idle_sftp: paramiko.SFTPClient | None = None
+        self.home_directories: dict[str | None, str] = {}
+
+    @contextlib.contextmanager
+    def session(self, notify: Callable[[str], None]) -> Iterator[paramiko.Channel]:
+        """Give a new session; it is closed at the end. Waits while the server allows no more.
+
+        :param notify: told what a person should know of a new connection.
+        """
+        transport, sessions = self._open(notify)
+        with sessions.place(self._close_idle_sftp) as place:
+            channel = self._open_session(transport, place)
+            try:
+                yield channel
+            finally:
+                channel.close()
+
+    @contextlib.contextmanager
+    def sftp(self, notify: Callable[[str], None]) -> Iterator[paramiko.SFTPClient]:
+        """Give an SFTP client that nobody else uses meanwhile."""
+        # Shared by threads, one client drops replies that are another's.
+        client = self._take_idle_sftp()
+        if client is not None:
+            yield from self._lend(client)
+            return
+        transport, sessions = self._open(notify)
+        place = sessions.place(self._close_idle_sftp)
+        with contextlib.ExitStack() as stack:
+            channel = self._open_session(transport, stack.enter_context(place))
+            stack.callback(channel.close)
+            try:
+                channel.invoke_subsystem("sftp")
+                client = paramiko.SFTPClient(channel)
+            except (paramiko.SSHException, EOFError) as error:
+                raise ConnectionFailedException(
+                    f"{self._host.slug}: {self._host.address} does not offer SFTP, which files "
+                    f"need ({error}); enable `Subsystem sftp` in its sshd_config"
+                ) from error
+            # From here on the place and the channel are the client's, until it is closed.
+            client.deployer_release = stack.pop_all()  # type: ignore[attr-defined]
+        yield from self._lend(client)
+
+    def _lend(self, client: paramiko.SFTPClient) -> Iterator[paramiko.SFTPClient]:
+        try:
+            yield client
+        except (EOFError, paramiko.SSHException, TimeoutError) as error:
+            _close_sftp(client)
+            raise self._lost() from error
+        except OSError as error:
+            # What the server answered (no such file …): the client is as good as before.
+            if not _is_alive(client):
+                _close_sftp(client)
+                raise self._lost() from error
+            self._give_back(client)
+            raise
+        except BaseException:
+            # A reply may still be under way.
+            _close_sftp(client)
+            raise
+        self._give_back(client)
+
+    def _give_back(self, client: paramiko.SFTPClient) -> None:
+        with self._lock:
+            if self._idle_sftp is None:
+                self._idle_sftp = client
+                return
+        _close_sftp(client)
+
+    def _take_idle_sftp(self) -> paramiko.SFTPClient | None:
+        with self._lock:
+            client, self._idle_sftp = self._idle_sftp, None
+        if client is not None and not _is_alive(client):
+            _close_sftp(client)
+            client = None
+        return client
+
+    def _close_idle_sftp(self) -> None:
+        client = self._take_idle_sftp()
+        if client is not None:
+            _close_sftp(client)
+
+    def _open_session(self, transport: paramiko.Transport, place: _Place) -> paramiko.Channel:
+        while True:
+            try:
+                return transport.open_session(timeout=resolve(self._host).timeout)
+            except paramiko.ChannelException as error:
+                if not place.wait_for_another():
+                    raise ConnectionFailedException(
+                        f"{self._host.slug}: {self._host.address} refused a session: {error.text}"
+                    ) from error
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise self._lost() from error
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(
+            f"{self._host.slug}: the connection to {self._host.address} was lost; the next call "
+            "opens a new one"
+        )
+
+    def _open(self, notify: Callable[[str], None]) -> tuple[paramiko.Transport, _Sessions]:
+        with self._lock:
+            if self._transport is None or not self._transport.is_active():
+                self._close()
+                settings = resolve(self._host)
+                sock = self._dial(settings, notify)
+                try:
+                    self._transport = _connect(self._host, settings, sock, notify)
+                except BaseException:
+                    self._close()
+                    raise
+                self._sessions = _Sessions()
+            return self._transport, self._sessions
+
+    def _dial(self, settings: Settings, notify: Callable[[str], None]) -> socket.socket:
+        if settings.proxy_command:
+            return paramiko.ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
+        sock: socket.socket | None = None
+        for jump in settings.proxy_jump:
+            gateway = _gateway_class(self._host, jump)
+            hop = resolve(gateway)
+            if sock is None:
+                sock = _tcp(gateway, hop)
+            else:
+                sock = self._through_gateway(gateway, hop)
+            self._gateways.append(_connect(gateway, hop, sock, notify))
+        return self._through_gateway(self._host, settings) if sock else _tcp(self._host, settings)
+
+    def _through_gateway(self, host: type[SSHHost], settings: Settings) -> socket.socket:
+        try:
+            return self._gateways[-1].open_channel(  # type: ignore[return-value]
+                "direct-tcpip",
+                (settings.hostname, settings.port),
+                ("127.0.0.1", 0),
+                timeout=settings.timeout,
+            )
+        except (paramiko.SSHException, EOFError) as error:
+            raise ConnectionFailedException(
+                f"{host.slug}: the gateway cannot reach {settings.hostname} port {settings.port}: "
+                f"{error}"
+            ) from error
+
+    def _close(self) -> None:
+        client, self._idle_sftp = self._idle_sftp, None
+        if client is not None:
+            _close_sftp(client)
+        for transport in (self._transport, *reversed(self._gateways)):
+            if transport is not None:
+                transport.close()
+        self._transport = None
+        self._gateways = []
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        with self._lock:
+            self._close()
+
+
+class ConnectionPool:
+    """The connections of this process: one for each host class, closed at exit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[type[SSHHost], Connection] = {}
+        atexit.register(self.close)
+
+    def get(self, host: type[SSHHost]) -> Connection:
+        """Return the connection of a host; it is opened when it is first used."""
+        with self._lock:
+            if host not in self._connections:
+                self._connections[host] = Connection(host)
+            return self._connections[host]
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            connections = list(self._connections.values())
+            self._connections.clear()
+        for connection in connections:
+            connection.close()
+
+
+connections = ConnectionPool()
+
+
+class _Sessions:
+    """Counts the sessions on a connection, and makes those wait that the server would refuse."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._limit = _MAX_SESSIONS
+        self._open = 0
+
+    @contextlib.contextmanager
+    def place(self, make_room: Callable[[], None]) -> Iterator[_Place]:
+        with self._condition:
+            full = self._open >= self._limit
+        if full:
+            make_room()
+        with self._condition:
+            self._condition.wait_for(lambda: self._open < self._limit)
+            self._open += 1
+        try:
+            yield _Place(self, make_room)
+        finally:
+            with self._condition:
+                self._open -= 1
+                self._condition.notify()
+
+    def lower_limit(self) -> bool:
+        """Learn that the server refuses one more than the others that are open.
+
+        Returns once one of them has ended; False when there are no others.
+        """
+        with self._condition:
+            if self._open <= 1:
+                return False
+            others = self._open - 1
+            self._limit = max(1, min(self._limit, others))
+            self._condition.wait_for(lambda: self._open <= others)
+            return True
+
+
+class _Place:
+    def __init__(self, sessions: _Sessions, make_room: Callable[[], None]) -> None:
+        self._sessions = sessions
+        self._make_room = make_room
+
+    def wait_for_another(self) -> bool:
+        self._make_room()
+        return self._sessions.lower_limit()
+
+
+def _is_alive(client: paramiko.SFTPClient) -> bool:
+    channel = client.get_channel()
+    return channel is not None and not channel.closed and channel.get_transport().is_active()
+
+
+def _close_sftp(client: paramiko.SFTPClient) -> None:
+    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+        client.close()
+    client.deployer_release.close()  # type: ignore[attr-defined]
+
+
+def _gateway_class(host: type[SSHHost], jump: str) -> type[SSHHost]:
+    """Return a host class for a word of ProxyJump, ``[user@]host[:port]`` or an ssh:// URI."""
+    from .host import SSHHost
+
+    user, _, place = jump.removeprefix("ssh://").rpartition("@")
+    if place.startswith("["):
+        name, _, port = place[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        name, _, port = place.partition(":")
+    attributes = {
+        "slug": f"{host.slug} (gateway {name})",
+        "address": name,
+        "username": user or None,
+        "port": int(port) if port else None,
+        "config_filename": host.config_filename,
+        "reject_unknown_hosts": host.reject_unknown_hosts,
+    }
+    return type("Gateway", (SSHHost,), attributes)
+
+
+def _tcp(host: type[SSHHost], settings: Settings) -> socket.socket:
+    where = f"{settings.hostname} port {settings.port}"
+    try:
+        sock = socket.create_connection((settings.hostname, settings.port), settings.timeout)
+    except socket.gaierror as error:
+        raise ConnectionFailedException(
+            f"{host.slug}: there is no host {settings.hostname!r} ({error.strerror}); "
+            "check `address`"
+        ) from error
+    except TimeoutError as error:
+        raise ConnectionTimeout(
+            f"{host.slug}: {where} did not answer within {settings.timeout:g} seconds; check "
+            "`address`, the network and firewalls, or raise `timeout`"
+        ) from error
+    except OSError as error:
+        raise ConnectionFailedException(
+            f"{host.slug}: cannot connect to {where}: {error.strerror or error}; check `address` "
+            "and `port`, and that sshd is running there"
+        ) from error
+    tuning.prepare_socket(sock)
+    return sock
+
+
+def _connect(
+    host: type[SSHHost], settings: Settings, sock: socket.socket, notify: Callable[[str], None]
+) -> paramiko.Transport:
+    """Return a transport that has checked the host's key, and authenticated."""
+    transport = tuning.Transport(sock)
+    transport.banner_timeout = settings.timeout
+    transport.handshake_timeout = settings.timeout
+    transport.auth_timeout = max(settings.timeout, 30.0)
+    transport.channel_timeout = settings.timeout
+    try:
+        _handshake(host, settings, transport, notify)
+        authenticate(host, settings, transport)
+        if settings.keepalive_interval:
+            transport.set_keepalive(int(settings.keepalive_interval) or 1)
+    except BaseException:
+        transport.close()
+        sock.close()
+        raise
+    return transport
+
+
+def _handshake(
+    host: type[SSHHost],
+    settings: Settings,
+    transport: paramiko.Transport,
+    notify: Callable[[str], None],
+) -> None:
+    known = known_hosts.find(
+        (*settings.user_known_hosts, *settings.global_known_hosts),
+        settings.host_key_name,
+        settings.port,
+    )
+    options = transport.get_security_options()
+    kinds = {entry.kind for entry in known if entry.marker == ""}
+    if "ssh-rsa" in kinds:
+        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
+    # The host shows one key, of the first kind that both sides like: ask for a known one.
+    options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
+    negotiated = threading.Event()
+    deadline = time.monotonic() + 2 * settings.timeout
+    transport.start_client(event=negotiated)
+    negotiated.wait(deadline - time.monotonic())
+    if not negotiated.is_set() or not transport.is_active():
+        error = transport.get_exception()
+        raise ConnectionFailedException(
+            f"{host.slug}: no SSH connection with {settings.hostname} port {settings.port}: "
+            f"{error or 'it did not answer in time'}; is it an SSH server?"
+        ) from error
+    key = transport.get_remote_server_key()
+    _check_host_key(host, settings, known, key.get_name(), key.asbytes(), notify)
+
+
+def _check_host_key(
+    host: type[SSHHost],
+    settings: Settings,
+    known: list[known_hosts.KnownKey],
+    kind: str,
+    key: bytes,
+    notify: Callable[[str], None],
+) -> None:
+    verdict, entry = known_hosts.judge(known, kind, key)
+    shown = f"{kind} {known_hosts.fingerprint(key)}"
+    where = known_hosts.host_label(settings.host_key_name, settings.port)
+    if verdict is Verdict.KNOWN:
+        return
+    if verdict is Verdict.REVOKED:
+        assert entry is not None
+        raise HostKeyError(
+            f"{host.slug}: the key of {where}, {shown}, is revoked by {entry.filename} line "
+            f"{entry.line}; nothing was sent to it"
+        )
+    if verdict is Verdict.CHANGED:
+        assert entry is not None
+        before = f"{entry.kind} {known_hosts.fingerprint(entry.key)}"
+        raise HostKeyError(
+            f"{host.slug}: the key of {where} has changed: it is {shown}, and {entry.filename} "
+            f"line {entry.line} says {before}. Somebody may be listening in; nothing was sent. If "
+            "the host is known to have a new key, remove that line"
+        )
+    if settings.reject_unknown_hosts:
+        raise HostKeyError(
+            f"{host.slug}: the key of {where}, {shown}, is unknown, and unknown hosts are to be "
+            "rejected. Connect once with `ssh` after checking the fingerprint, or add it to "
+            "known_hosts"
+        )
+    if not settings.user_known_hosts:
+        return
+    filename = settings.user_known_hosts[0]
+    try:
+        known_hosts.add(
+            filename, settings.host_key_name, settings.port, kind, key, settings.hash_known_hosts
+        )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        notify(f"{host.slug}: accepted the new key of {where}, {shown}; not kept in {filename}: "
+               f"{reason}\n")  # fmt: skip
+    else:
+        notify(f"{host.slug}: added the new key of {where} to {filename}: {shown}\n")

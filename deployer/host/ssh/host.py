@@ -1,0 +1,225 @@
+"""A host that is reached over SSH."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from ...exceptions import ConnectionLost
+from ...pseudo_terminal import write_text
+from ..base import Host
+from ..channel import Channel
+from ..command import shell_path, through_login_shell
+from ..files import FileSystem
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from .connection import Connection
+    from .tuning import Waker
+
+__all__ = ["SSHHost"]
+
+
+class SSHHost(Host):
+    """A machine that is reached over SSH.
+
+    What a class leaves unset comes from the ssh config, so that an address that works with
+    ``ssh ADDRESS`` works with only ``address`` set; what it sets wins. All instances of a class,
+    in all threads, share one connection, which is opened when it is needed.
+    """
+
+    #: A name or an address, or an alias of the ssh config.
+    address: ClassVar[str | None] = None
+    #: 22 unless the ssh config says otherwise.
+    port: ClassVar[int | None] = None
+    #: The name of the local user unless the ssh config says otherwise.
+    username: ClassVar[str | None] = None
+    #: A private key; then no other is tried.
+    key_filename: ClassVar[str | None] = None
+    #: The text of a private key, of any type.
+    rsa_key: ClassVar[str | None] = None
+    #: What opens the private key.
+    rsa_key_password: ClassVar[str | None] = None
+    #: Seconds that each step of connecting may take; 10 by default.
+    timeout: ClassVar[float | None] = None
+    #: Seconds between signs of life on an idle connection; none by default.
+    keepalive_interval: ClassVar[float | None] = None
+    #: The ssh config; None for none.
+    config_filename: ClassVar[str | None] = "~/.ssh/config"
+    #: Whether a host whose key is in no known_hosts file is refused, instead of being remembered.
+    reject_unknown_hosts: ClassVar[bool] = False
+
+    @classmethod
+    def get_username(cls) -> str:
+        from .config import resolve
+
+        return resolve(cls).username
+
+    @property
+    def _connection(self) -> Connection:
+        # paramiko takes 150 ms to import: only once there is something to connect to.
+        from .connection import connections
+
+        return connections.get(type(self))
+
+    def _notify(self, message: str) -> None:
+        write_text(self.pty.stderr, message)
+
+    @contextlib.contextmanager
+    def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:
+        import paramiko
+
+        from . import tuning
+
+        if self.shell:
+            line = through_login_shell(self.shell, line)
+        with self._connection.session(self._notify) as session:
+            waker = tuning.Waker()
+            tuning.attach_waker(session, waker)
+            try:
+                if in_pty:
+                    rows, columns = self.pty.get_size()
+                    session.get_pty(self.pty.term, columns, rows)
+                session.exec_command(line.encode(errors="surrogateescape"))
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                waker.close()
+                raise ConnectionLost(
+                    f"{self.slug}: {self.address} did not take a command: {error}"
+                ) from error
+            try:
+                yield _SSHChannel(session, waker, in_pty)
+            finally:
+                # Closed first: what still arrives then wakes nobody.
+                session.close()
+                waker.close()
+
+    @contextlib.contextmanager
+    def _open_files(self) -> Iterator[FileSystem]:
+        from .sftp import SFTPFileSystem
+
+        with self._connection.sftp(self._notify) as client:
+            yield SFTPFileSystem(client)
+
+    def _session_directory(self) -> str:
+        return self.get_home_directory()
+
+    def get_home_directory(self, username: str | None = None) -> str:
+        """Return the home directory of a user, of the login user by default."""
+        known = self._connection.home_directories
+        if username not in known:
+            if username is None:
+                with self._open_files() as files:
+                    known[None] = files.real_path(".")
+            else:
+                found = self._outside()._ask(f"echo {shell_path('~' + username)}")
+                known[username] = self._home_of(username, found.rstrip("\n"))
+        return known[username]
+
+    @classmethod
+    def close_connection(cls) -> None:
+        """Close the connection of this host; the next use opens it again."""
+        from .connection import connections
+
+        connections.get(cls).close()
+
+
+class _SSHChannel:
+    """A session of paramiko's, as a :class:`~deployer.host.channel.Channel`."""
+
+    def __init__(self, session: paramiko.Channel, waker: Waker, in_pty: bool) -> None:
+        self._session = session
+        self._waker = waker
+        self._in_pty = in_pty
+
+    def recv_ready(self) -> bool:
+        return self._session.recv_ready()
+
+    def recv(self, size: int) -> bytes:
+        return self._session.recv(size)
+
+    def recv_stderr_ready(self) -> bool:
+        return self._session.recv_stderr_ready()
+
+    def recv_stderr(self, size: int) -> bytes:
+        return self._session.recv_stderr(size)
+
+    def at_end(self) -> bool:
+        ended = self._session.eof_received or self._session.closed
+        return bool(ended) and not self.recv_ready() and not self.recv_stderr_ready()
+
+    def exit_status_ready(self) -> bool:
+        return self._session.exit_status_ready()
+
+    @property
+    def exit_status(self) -> int | None:
+        from . import tuning
+
+        # -1 is paramiko's way to say that none has come.
+        status = self._session.recv_exit_status() if self.exit_status_ready() else -1
+        return None if status < 0 or tuning.exit_signal(self._session) else status
+
+    @property
+    def exit_signal(self) -> str | None:
+        from . import tuning
+
+        return tuning.exit_signal(self._session)
+
+    def send(self, data: bytes) -> int:
+        session = self._session
+        if session.closed or session.eof_sent:
+            return len(data)
+        if not session.send_ready():
+            return 0
+        try:
+            return session.send(data)
+        except (OSError, EOFError):
+            return len(data)
+
+    def shutdown_write(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            self._session.shutdown_write()
+
+    def resize(self, rows: int, columns: int) -> None:
+        import paramiko
+
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self._session.resize_pty(columns, rows)
+
+    def wait(self, readers: Sequence[int], sending: bool, timeout: float) -> list[int]:
+        if sending:
+            # Nothing tells that there is room again; mostly, output does.
+            timeout = min(timeout, 0.01)
+        if not readers:
+            self._waker.wait(timeout)
+            return []
+        poll = select.poll()
+        for fd in (self._waker.fileno(), *readers):
+            poll.register(fd, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll(timeout * 1000)]
+        self._waker.drain()
+        return [fd for fd in ready if fd in readers]
+
+    def terminate(self) -> None:
+        import paramiko
+
+        from . import tuning
+
+        if not self._in_pty:
+            # With a terminal, closing the session hangs up; without, the command would live on.
+            for name in ("TERM", "KILL"):
+                if self._session.exit_status_ready():
+                    break
+                with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                    tuning.send_signal(self._session, name)
+                deadline = time.monotonic() + 1.0
+                while not self._session.exit_status_ready() and time.monotonic() < deadline:
+                    self._waker.wait(deadline - time.monotonic())
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self._session.close()
+
+    def close(self) -> None:
+        self._session.close()

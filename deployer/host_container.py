@@ -1,0 +1,313 @@
+"""Hosts by role: all of them at once, or exactly one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .exceptions import ExecCommandFailed, NodeUsageError, ParallelExecCommandFailed
+from .host.base import Host
+from .host.files import RemoteFile
+from .host.result import RunResult
+from .loggers import DummyLoggerInterface, LoggerInterface
+from .parallel import Job, run
+from .pseudo_terminal import DummyPty, Pty
+
+__all__ = ["HostContainer", "HostsContainer", "parse_hosts"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def parse_hosts(definition: object) -> dict[str, tuple[type[Host], ...]]:
+    """Return the hosts by role that a definition gives.
+
+    :param definition: a class (``class Hosts: web = {Host1, Host2}``) whose public attributes are
+        roles, a mapping from roles to hosts, a container, or None for no hosts. The hosts of a
+        role are a Host class, a tuple, list or set of them, or a container. Tuples and lists keep
+        their order; a set is put in the order of the slugs.
+    :raises TypeError: for anything else.
+    :raises ValueError: when two different hosts of a role have the same slug.
+    """
+    if definition is None:
+        return {}
+    if isinstance(definition, HostsContainer):
+        return definition.get_hosts_as_dict()
+    if isinstance(definition, Mapping):
+        roles: dict[str, object] = dict(definition)
+    elif inspect.isclass(definition) and not issubclass(definition, Host):
+        roles = {}
+        for cls in reversed(definition.__mro__[:-1]):
+            roles |= {name: value for name, value in vars(cls).items() if name[:1] != "_"}
+    else:
+        raise TypeError(
+            f"{definition!r} cannot be used as hosts: write a class whose attributes are roles, as "
+            "in `class Hosts: host = MyHost`"
+        )
+    return {role: _parse_role(role, value) for role, value in roles.items()}
+
+
+def _parse_role(role: str, value: object) -> tuple[type[Host], ...]:
+    if isinstance(value, HostsContainer):
+        return tuple(value.get_hosts())
+    hosts = tuple(value) if isinstance(value, tuple | list | set | frozenset) else (value,)
+    for host in hosts:
+        if not (inspect.isclass(host) and issubclass(host, Host)):
+            hint = "pass the class itself, not an instance" if isinstance(host, Host) else ""
+            raise TypeError(
+                f"role {role!r}: {host!r} is no Host class; "
+                f"{hint or 'give a subclass of SSHHost or LocalHost, or several in a tuple'}"
+            )
+    if isinstance(value, set | frozenset):
+        hosts = tuple(sorted(hosts, key=lambda host: (host.slug, host.__qualname__)))
+    hosts = tuple(dict.fromkeys(hosts))
+    slugs: dict[str, type[Host]] = {}
+    for host in hosts:
+        other = slugs.setdefault(host.slug, host)
+        if other is not host:
+            raise ValueError(
+                f"role {role!r}: {other.__qualname__} and {host.__qualname__} both have the slug "
+                f"{host.slug!r}; give one of them another `slug`"
+            )
+    return hosts
+
+
+def _on_each(
+    method: Callable[Concatenate[Host, P], T],
+) -> Callable[Concatenate[HostsContainer, P], list[T]]:
+    """Make the method of a container that does the same as one of Host, on all hosts at once."""
+
+    @functools.wraps(method)
+    def on_each(self: HostsContainer, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        return self._run_on_each(lambda host: method(host, *args, **kwargs))
+
+    return on_each
+
+
+def _in_each(
+    method: Callable[Concatenate[Host, P], AbstractContextManager[None]],
+) -> Callable[Concatenate[HostsContainer, P], AbstractContextManager[None]]:
+    """Make the method of a container that enters a context of all hosts."""
+
+    @functools.wraps(method)
+    @contextmanager
+    def in_each(self: HostsContainer, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+        with ExitStack() as stack:
+            for host in self._hosts.values():
+                stack.enter_context(method(host, *args, **kwargs))
+            yield
+
+    return in_each
+
+
+def _on_one(
+    method: Callable[Concatenate[Host, P], T],
+) -> Callable[Concatenate[HostContainer, P], T]:
+    """Make the method of a container of one host that does the same on it."""
+
+    @functools.wraps(method)
+    def on_one(self: HostContainer, *args: P.args, **kwargs: P.kwargs) -> T:
+        return method(self._host, *args, **kwargs)
+
+    return on_one
+
+
+class HostsContainer:
+    """Hosts by role. What it is asked to do, all of them do at once; the results are lists.
+
+    :param hosts: the host classes of each role.
+    :param pty: the terminal that they share.
+    :param logger: who is told what runs.
+    :param is_sandbox: check commands instead of running them.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Sequence[type[Host]]],
+        pty: Pty | None = None,
+        logger: LoggerInterface | None = None,
+        is_sandbox: bool = False,
+    ) -> None:
+        self.pty = pty if pty is not None else DummyPty()
+        self.logger = logger if logger is not None else DummyLoggerInterface()
+        self.is_sandbox = is_sandbox
+        self._roles = {role: tuple(classes) for role, classes in hosts.items()}
+        # One instance, and so one context, for each host, in whatever roles it is.
+        self._hosts = {
+            cls: cls(self.pty, self.logger, is_sandbox)
+            for classes in self._roles.values()
+            for cls in classes
+        }
+
+    @classmethod
+    def from_definition(
+        cls,
+        definition: object,
+        pty: Pty | None = None,
+        logger: LoggerInterface | None = None,
+        is_sandbox: bool = False,
+    ) -> HostsContainer:
+        """Return a container for a ``Hosts`` class; see :func:`parse_hosts`."""
+        return cls(parse_hosts(definition), pty, logger, is_sandbox)
+
+    def _part(self, roles: Mapping[str, tuple[type[Host], ...]]) -> HostsContainer:
+        """Return a container for some of these hosts, in the same contexts."""
+        part = HostsContainer({}, self.pty, self.logger, self.is_sandbox)
+        part._roles = dict(roles)
+        part._hosts = {host: self._hosts[host] for hosts in roles.values() for host in hosts}
+        return part
+
+    @property
+    def roles(self) -> list[str]:
+        """The names of the roles, in the order in which they were defined."""
+        return list(self._roles)
+
+    def get_hosts(self) -> list[type[Host]]:
+        """Return all host classes, each once, in order."""
+        return list(self._hosts)
+
+    def get_hosts_as_dict(self) -> dict[str, tuple[type[Host], ...]]:
+        """Return the host classes of each role."""
+        return dict(self._roles)
+
+    def filter(self, *roles: str) -> HostsContainer:
+        """Return the hosts of some of the roles; they stay in the contexts that they are in."""
+        return self._part({role: self._roles[role] for role in roles if role in self._roles})
+
+    def __getitem__(self, index: int) -> HostContainer:
+        return self._one(self.get_hosts()[index])
+
+    def __iter__(self) -> Iterator[HostContainer]:
+        return iter([self._one(host) for host in self._hosts])
+
+    def _one(self, host: type[Host]) -> HostContainer:
+        return HostContainer._of(self._hosts[host], self)
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def __bool__(self) -> bool:
+        return bool(self._hosts)
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._hosts
+
+    def __repr__(self) -> str:
+        roles = ", ".join(
+            f"{role}=({', '.join(host.slug for host in hosts)})"
+            for role, hosts in self._roles.items()
+        )
+        return f"<{type(self).__name__} {roles or 'empty'}>"
+
+    def _run_on_each(self, function: Callable[[Host], T]) -> list[T]:
+        """Run a function on all hosts at once; return the results in order."""
+        hosts = list(self._hosts.values())
+        if len(hosts) == 1:
+            return [function(hosts[0])]
+
+        def job(host: Host) -> Job[T]:
+            return Job(host.slug, lambda pty: function(host.copy(pty, self.logger.fork(host.slug))))
+
+        outcomes = run(self.pty, [job(host) for host in hosts])
+        failures = {
+            outcome.name: outcome.error for outcome in outcomes if outcome.error is not None
+        }
+        if not failures:
+            return [outcome.result for outcome in outcomes]  # type: ignore[misc]
+        results = {outcome.name: outcome.result for outcome in outcomes if outcome.error is None}
+        raise ParallelExecCommandFailed(results, failures, _first_result(failures))
+
+    run = _on_each(Host.run)
+    sudo = _on_each(Host.sudo)
+    put_file = _on_each(Host.put_file)
+    stat = _on_each(Host.stat)
+    listdir = _on_each(Host.listdir)
+    listdir_stat = _on_each(Host.listdir_stat)
+    exists = _on_each(Host.exists)
+    getcwd = _on_each(Host.getcwd)
+    expand_path = _on_each(Host.expand_path)
+    get_home_directory = _on_each(Host.get_home_directory)
+    has_command = _on_each(Host.has_command)
+    ifconfig = _on_each(Host.ifconfig)
+    get_ip_address = _on_each(Host.get_ip_address)
+    cd = _in_each(Host.cd)
+    prefix = _in_each(Host.prefix)
+    env = _in_each(Host.env)
+
+
+class HostContainer(HostsContainer):
+    """Exactly one host: its methods give plain results. This is what ``self.host`` is."""
+
+    _host: Host
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Sequence[type[Host]]],
+        pty: Pty | None = None,
+        logger: LoggerInterface | None = None,
+        is_sandbox: bool = False,
+    ) -> None:
+        super().__init__(hosts, pty, logger, is_sandbox)
+        if len(self._hosts) != 1:
+            slugs = ", ".join(host.slug for host in self._hosts) or "none"
+            raise NodeUsageError(f"a HostContainer holds exactly one host, but there are: {slugs}")
+        (self._host,) = self._hosts.values()
+
+    @classmethod
+    def _of(cls, host: Host, parent: HostsContainer) -> HostContainer:
+        """Return the container of a host of another one, in the same context."""
+        roles = {
+            role: (type(host),) for role, hosts in parent._roles.items() if type(host) in hosts
+        }
+        one = cls(roles, parent.pty, parent.logger, parent.is_sandbox)
+        one._hosts = {type(host): host}
+        one._host = host
+        return one
+
+    @property
+    def host_class(self) -> type[Host]:
+        """The class of the host."""
+        return type(self._host)
+
+    @property
+    def slug(self) -> str:
+        """The name of the host."""
+        return self._host.slug
+
+    @property
+    def address(self) -> str | None:
+        """Where the host is."""
+        return self._host.address
+
+    def open(self, path: str, mode: str | None = None, use_sudo: bool = False) -> RemoteFile:
+        return self._host.open(path, mode, use_sudo)
+
+    open.__doc__ = Host.open.__doc__
+
+    get_file = _on_one(Host.get_file)
+    start_interactive_shell = _on_one(Host.start_interactive_shell)
+    run = _on_one(Host.run)  # type: ignore[assignment]
+    sudo = _on_one(Host.sudo)  # type: ignore[assignment]
+    put_file = _on_one(Host.put_file)  # type: ignore[assignment]
+    stat = _on_one(Host.stat)  # type: ignore[assignment]
+    listdir = _on_one(Host.listdir)  # type: ignore[assignment]
+    listdir_stat = _on_one(Host.listdir_stat)  # type: ignore[assignment]
+    exists = _on_one(Host.exists)  # type: ignore[assignment]
+    getcwd = _on_one(Host.getcwd)  # type: ignore[assignment]
+    expand_path = _on_one(Host.expand_path)  # type: ignore[assignment]
+    get_home_directory = _on_one(Host.get_home_directory)  # type: ignore[assignment]
+    has_command = _on_one(Host.has_command)  # type: ignore[assignment]
+    ifconfig = _on_one(Host.ifconfig)  # type: ignore[assignment]
+    get_ip_address = _on_one(Host.get_ip_address)  # type: ignore[assignment]
+
+
+def _first_result(failures: Mapping[str, BaseException]) -> RunResult:
+    """Return the result of the first command that failed, or what is known of the first failure."""
+    for error in failures.values():
+        if isinstance(error, ExecCommandFailed):
+            return error.result
+    host, error = next(iter(failures.items()))
+    return RunResult(host=host, exit_status=None, stderr=str(error))

@@ -1,0 +1,263 @@
+"""What runs, as seen by loggers: the interface that reports it, and the hooks that receive it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+__all__ = [
+    "DummyLoggerInterface",
+    "Entry",
+    "FileEntry",
+    "ForkEntry",
+    "GroupEntry",
+    "Logger",
+    "LoggerInterface",
+    "RunEntry",
+]
+
+_log = logging.getLogger("deployer.loggers")
+
+
+@dataclass(eq=False, kw_only=True)
+class Entry:
+    """Something that takes time. It is filled in while it runs, and complete at its end."""
+
+    #: Seconds since the epoch.
+    started: float = field(default_factory=time.time)
+    #: Seconds it took; None while it runs.
+    duration: float | None = None
+    #: What it raised, if it did.
+    error: BaseException | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended, and well."""
+        return self.duration is not None and self.error is None
+
+
+@dataclass(eq=False)
+class GroupEntry(Entry):
+    """A call of an action, and everything that happens in it."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class RunEntry(Entry):
+    """A command on a host."""
+
+    host: str
+    command: str
+    use_sudo: bool = False
+    user: str | None = None
+    sandbox: bool = False
+    interactive: bool = False
+    #: None while it runs, and when a signal ended it.
+    exit_status: int | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended with the exit status 0."""
+        return super().succeeded and self.exit_status == 0
+
+
+@dataclass(eq=False)
+class FileEntry(Entry):
+    """A file on a host that is opened."""
+
+    host: str
+    path: str
+    mode: str
+    use_sudo: bool = False
+    sandbox: bool = False
+
+
+@dataclass(eq=False)
+class ForkEntry(Entry):
+    """A part that runs beside others, such as one cell of a parallel node."""
+
+    name: str
+
+
+class Logger:
+    """Receives what happens. Override the hooks you need; these do nothing.
+
+    Hooks are called from whatever thread the thing happens in. One that raises breaks nothing:
+    its first exception is reported to the ``logging`` module, as an error of ``deployer.loggers``.
+    """
+
+    def enter_group(self, entry: GroupEntry) -> None:
+        """An action begins."""
+
+    def leave_group(self, entry: GroupEntry) -> None:
+        """An action ended; ``entry`` says how."""
+
+    def start_run(self, entry: RunEntry) -> None:
+        """A command is about to be run."""
+
+    def end_run(self, entry: RunEntry) -> None:
+        """A command ended; ``entry`` says how."""
+
+    def start_file(self, entry: FileEntry) -> None:
+        """A file is about to be opened."""
+
+    def end_file(self, entry: FileEntry) -> None:
+        """A file was closed; ``entry`` says how."""
+
+    def fork(self, entry: ForkEntry) -> Logger:
+        """Return the logger for a part that runs beside others; by default this one sees it."""
+        return self
+
+    def log_exception(self, error: BaseException) -> None:
+        """An exception is reported."""
+
+    def log_message(self, text: str) -> None:
+        """An action has something to say."""
+
+
+class _Attachment:
+    """A logger in its place, and whether a failure of its hooks was reported yet."""
+
+    def __init__(self, logger: Logger, reported: threading.Event | None = None) -> None:
+        self.logger = logger
+        self._reported = reported or threading.Event()
+
+    def call(self, hook: str, *args: object) -> None:
+        try:
+            getattr(self.logger, hook)(*args)
+        except Exception:
+            self._report(hook)
+
+    def fork(self, entry: ForkEntry) -> _Attachment:
+        try:
+            return _Attachment(self.logger.fork(entry), self._reported)
+        except Exception:
+            self._report("fork")
+            return self
+
+    def _report(self, hook: str) -> None:
+        if not self._reported.is_set():
+            self._reported.set()
+            _log.exception("The hook %r of the logger %r failed", hook, self.logger)
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class LoggerInterface:
+    """Where everything that happens is reported, for the loggers that are attached to it."""
+
+    def __init__(self) -> None:
+        # Replaced, never changed: reports read it without the lock.
+        self._attachments: tuple[_Attachment, ...] = ()
+        self._lock = threading.Lock()
+
+    def attach(self, logger: Logger) -> None:
+        """Let a logger see what begins from now on."""
+        with self._lock:
+            self._attachments += (_Attachment(logger),)
+
+    def detach(self, logger: Logger) -> None:
+        """Remove a logger; of what is under way, it still sees the end."""
+        with self._lock:
+            kept = tuple(a for a in self._attachments if a.logger is not logger)
+            if len(kept) == len(self._attachments):
+                raise ValueError(f"{logger!r} is not attached")
+            self._attachments = kept
+
+    @contextmanager
+    def attached(self, logger: Logger) -> Iterator[None]:
+        """Attach a logger for the length of a ``with`` block."""
+        self.attach(logger)
+        try:
+            yield
+        finally:
+            self.detach(logger)
+
+    attach_in_block = attached
+
+    @contextmanager
+    def group(self, name: str, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
+        """Report what happens in the ``with`` block as one action."""
+        with self._report(GroupEntry(name, args, kwargs), "enter_group", "leave_group") as entry:
+            yield entry
+
+    @contextmanager
+    def log_run(
+        self,
+        host: str,
+        command: str,
+        *,
+        use_sudo: bool = False,
+        user: str | None = None,
+        sandbox: bool = False,
+        interactive: bool = False,
+    ) -> Iterator[RunEntry]:
+        """Report a command; the caller sets ``entry.exit_status`` before the block ends."""
+        run = RunEntry(host, command, use_sudo, user, sandbox, interactive)
+        with self._report(run, "start_run", "end_run") as entry:
+            yield entry
+
+    @contextmanager
+    def log_file(
+        self, host: str, path: str, *, mode: str, use_sudo: bool = False, sandbox: bool = False
+    ) -> Iterator[FileEntry]:
+        """Report a file that is open during the ``with`` block."""
+        file = FileEntry(host, path, mode, use_sudo, sandbox)
+        with self._report(file, "start_file", "end_file") as entry:
+            yield entry
+
+    def fork(self, name: str) -> LoggerInterface:
+        """Return an interface of its own for a part that runs beside others."""
+        entry = ForkEntry(name)
+        forked = LoggerInterface()
+        forked._attachments = tuple(a.fork(entry) for a in self._attachments)
+        return forked
+
+    def log_exception(self, error: BaseException) -> None:
+        """Report an exception."""
+        self._call(self._attachments, "log_exception", error)
+
+    def log_message(self, text: str) -> None:
+        """Report a text."""
+        self._call(self._attachments, "log_message", text)
+
+    log_msg = log_message
+
+    @contextmanager
+    def _report(self, entry: E, start: str, end: str) -> Iterator[E]:
+        # Whoever saw the beginning sees the end, whatever was attached or detached between.
+        attachments = self._attachments
+        self._call(attachments, start, entry)
+        began = time.monotonic()
+        try:
+            yield entry
+        except BaseException as error:
+            entry.error = error
+            raise
+        finally:
+            entry.duration = time.monotonic() - began
+            self._call(attachments, end, entry)
+
+    @staticmethod
+    def _call(attachments: tuple[_Attachment, ...], hook: str, *args: object) -> None:
+        for attachment in attachments:
+            attachment.call(hook, *args)
+
+
+class DummyLoggerInterface(LoggerInterface):
+    """Reports to nobody: what is attached to it is ignored."""
+
+    def attach(self, logger: Logger) -> None:
+        """Ignore the logger."""
+
+    def detach(self, logger: Logger) -> None:
+        """Ignore the logger."""

@@ -1,0 +1,144 @@
+"""Loggers that print, one line for each thing that happens."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TextIO
+
+from ..pseudo_terminal import write_text
+from ..utils.colours import paint, shows_colours
+from .base import Entry, FileEntry, ForkEntry, GroupEntry, Logger, RunEntry
+
+__all__ = ["DefaultLogger", "IndentedDefaultLogger"]
+
+
+class DefaultLogger(Logger):
+    """Print every command and file under the name of its host, and whatever fails.
+
+    :param stream: where to; the process's stderr when not given. Colours are used on a terminal.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def start_run(self, entry: RunEntry) -> None:
+        """Print the command."""
+        self._print(self._host(entry.host), self._bold(describe(entry)))
+
+    def end_run(self, entry: RunEntry) -> None:
+        """Print how it ended, if it failed."""
+        if not entry.succeeded:
+            self._print(self._host(entry.host), self._red(describe_end(entry)))
+
+    def start_file(self, entry: FileEntry) -> None:
+        """Print the path, and what is done with it."""
+        self._print(self._host(entry.host), self._bold(describe(entry)))
+
+    def end_file(self, entry: FileEntry) -> None:
+        """Print how it ended, if it failed."""
+        if not entry.succeeded:
+            self._print(self._host(entry.host), self._red(describe_end(entry)))
+
+    def log_exception(self, error: BaseException) -> None:
+        """Print the exception's type and message."""
+        self._print(self._red(describe_error(error)))
+
+    def log_message(self, text: str) -> None:
+        """Print the text."""
+        self._print(text)
+
+    def _print(self, *words: str) -> None:
+        text = " ".join(words)
+        # One write a line, so that lines of several threads stay whole.
+        with self._lock:
+            write_text(self._get_stream(), self._indented(text) + "\n")
+
+    def _indented(self, text: str) -> str:
+        return text
+
+    def _get_stream(self) -> TextIO:
+        return self._stream if self._stream is not None else sys.stderr
+
+    def _colour(self, text: str, colour: str | None, bold: bool = False) -> str:
+        return paint(text, colour, enabled=shows_colours(self._get_stream()), bold=bold)
+
+    def _host(self, slug: str) -> str:
+        return self._colour(slug, "cyan") + " |"
+
+    def _bold(self, text: str) -> str:
+        return self._colour(text, None, bold=True)
+
+    def _red(self, text: str) -> str:
+        return self._colour(text, "red")
+
+
+class IndentedDefaultLogger(DefaultLogger):
+    """Print the calls of actions too, and indent what happens in them."""
+
+    def __init__(self, stream: TextIO | None = None, indentation: str = "  ") -> None:
+        super().__init__(stream)
+        self._indentation = indentation
+        self._depth = 0
+
+    def enter_group(self, entry: GroupEntry) -> None:
+        """Print the action's name, and indent what follows."""
+        self._print(self._colour(entry.name, "green"))
+        self._depth += 1
+
+    def leave_group(self, entry: GroupEntry) -> None:
+        """End the indentation; print how the action ended, if it failed."""
+        self._depth -= 1
+        if not entry.succeeded:
+            self._print(self._red(f"{entry.name} {describe_end(entry)}"))
+
+    def fork(self, entry: ForkEntry) -> IndentedDefaultLogger:
+        """Return one that indents on its own, from here, and shares the stream."""
+        forked = IndentedDefaultLogger(self._stream, self._indentation)
+        forked._lock = self._lock
+        forked._depth = self._depth
+        return forked
+
+    def _indented(self, text: str) -> str:
+        margin = self._indentation * self._depth
+        return "\n".join(margin + line for line in text.splitlines())
+
+
+def describe(entry: Entry) -> str:
+    """Say in a line what an entry is about, without its host."""
+    match entry:
+        case RunEntry():
+            sudo = "sudo " + (f"-u {entry.user} " if entry.user else "") if entry.use_sudo else ""
+            return f"$ {sudo}{entry.command}{_sandboxed(entry.sandbox)}"
+        case FileEntry():
+            sudo = "sudo " if entry.use_sudo else ""
+            return f"{sudo}open {entry.path} ({entry.mode}){_sandboxed(entry.sandbox)}"
+        case GroupEntry() | ForkEntry():
+            return entry.name
+    return type(entry).__name__
+
+
+def describe_end(entry: Entry) -> str:
+    """Say in a few words how an entry ended, and how long it took."""
+    if entry.duration is None:
+        return "unfinished"
+    if isinstance(entry, RunEntry) and entry.exit_status is not None:
+        how = f"exit status {entry.exit_status}"
+    elif entry.error is not None:
+        how = describe_error(entry.error)
+    elif isinstance(entry, RunEntry) and not entry.succeeded:
+        how = "no exit status"
+    else:
+        how = "done"
+    return f"{how} ({entry.duration:.1f}s)"
+
+
+def describe_error(error: BaseException) -> str:
+    """Say in a line what an exception is about: its type, and its message's first line."""
+    message = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _sandboxed(sandbox: bool) -> str:
+    return "  (sandbox)" if sandbox else ""

@@ -1,0 +1,250 @@
+"""The actions of a node: unbound, on a bare node, and ready to run in an Env."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..exceptions import (
+    ActionException,
+    ExecCommandFailed,
+    NodeUsageError,
+    ParallelActionException,
+)
+from ..parallel import Job, run
+from .decorators import is_isolated_later, needs_one_cell, suppresses_result
+from .isolation import get_cell_name, get_full_name, get_roles, iter_isolations
+
+if TYPE_CHECKING:
+    from ..pseudo_terminal import Pty
+    from .base import Node
+    from .env import Env
+
+__all__ = ["Action", "EnvAction", "ParallelActionResult", "UnboundAction"]
+
+T = TypeVar("T")
+
+
+class UnboundAction:
+    """An action as the class gives it: ``Base.action(self, …)`` runs it for an Env."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.name = name
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not args or not hasattr(type(args[0]), "_node_bind_action"):
+            raise NodeUsageError(
+                f"{self.function.__qualname__}() is an action: call it on a node in an Env, like "
+                f"env.{self.name}(…), or in another action as {self.function.__qualname__}(self, …)"
+            )
+        return args[0]._node_bind_action(self.name, self.function)(*args[1:], **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Unbound Action {self.name}>"
+
+
+class Action:
+    """An action of a bare node: it can be looked at, and run in an Env only."""
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        function: Callable[..., Any],
+        alias_of: str | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function, updated=())
+        # A method, so that inspect.signature() leaves out self.
+        self.__wrapped__ = types.MethodType(function, node)
+        self.node = node
+        self.name = name
+        self.function = function
+        #: For another name of an action, the name that its function was defined with.
+        self.alias_of = alias_of
+
+    @property
+    def full_name(self) -> str:
+        """The path of its node and its name."""
+        return f"{get_full_name(self.node)}.{self.name}"
+
+    @property
+    def suppress_result(self) -> bool:
+        """Whether the shell shows nothing of what it returns."""
+        return suppresses_result(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        root, *path = [*get_full_name(self.node).split("."), self.name]
+        raise NodeUsageError(
+            f"{self.full_name}() cannot run on a bare node: wrap the tree in an Env, like "
+            f"Env({root}()).{'.'.join(path)}(…)"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Action {self.full_name}>"
+
+
+class EnvAction:
+    """An action in an Env: calling it runs it, on an array once for each cell.
+
+    What it raises arrives as one ActionException; on several cells as one
+    ParallelActionException, after all of them have finished.
+    """
+
+    def __init__(self, env: Env, action: Action) -> None:
+        functools.update_wrapper(self, action.function, updated=())
+        self.__wrapped__ = types.MethodType(action.function, env)
+        self.action = action
+        self._env = env
+
+    @property
+    def env(self) -> Env:
+        """The environment that it runs in."""
+        return self._env
+
+    @property
+    def node(self) -> Node:
+        """Its bare node."""
+        return self.action.node
+
+    @property
+    def name(self) -> str:
+        """The name that it was looked up by."""
+        return self.action.name
+
+    @property
+    def full_name(self) -> str:
+        """The path of its node and its name."""
+        return self.action.full_name
+
+    @property
+    def alias_of(self) -> str | None:
+        """For another name of an action, the name that its function was defined with."""
+        return self.action.alias_of
+
+    @property
+    def suppress_result(self) -> bool:
+        """Whether the shell shows nothing of what it returns."""
+        return self.action.suppress_result
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        function = self.action.function
+        if self.node._node_is_isolated or is_isolated_later(function):
+            return self._run(args, kwargs)
+        if needs_one_cell(function):
+            return self._in(self._env.console.select_node_isolation(self._env))._run(args, kwargs)
+        return self._run_in_cells(args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Env.Action {self.full_name}>"
+
+    def _in(self, env: Env) -> EnvAction:
+        """Return the same action of another node."""
+        action = self.action
+        return EnvAction(env, Action(env._node, action.name, action.function, action.alias_of))
+
+    def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        with self._env._logger.group(self.full_name, *args, **kwargs):
+            while True:
+                try:
+                    return self.action.function(self._env, *args, **kwargs)
+                except ActionException:
+                    # An action within this one has failed, and said so.
+                    raise
+                except ExecCommandFailed as error:
+                    match self._ask_how_to_go_on(error):
+                        case _GoOn.RETRY:
+                            continue
+                        case _GoOn.SKIP:
+                            return None
+                    raise ActionException(error, error.__traceback__) from error
+                except Exception as error:
+                    raise ActionException(error, error.__traceback__) from error
+
+    def _ask_how_to_go_on(self, error: ExecCommandFailed) -> _GoOn:
+        if not self._env._pty.is_interactive:
+            return _GoOn.ABORT
+        console = self._env.console
+        console.warning(str(error))
+        return console.choice(
+            f"{self.full_name} failed. What now?",
+            [(choice.value, choice) for choice in _GoOn],
+            default=_GoOn.ABORT,
+        )
+
+    def _run_in_cells(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        env = self._env
+        cells = [env._env_of(cell.node) for cell in iter_isolations(env._node)]
+        if not cells:
+            self._report_no_cells()
+        jobs = [
+            Job(get_cell_name(cell._node), partial(self._run_in_cell, cell, args, kwargs))
+            for cell in cells
+        ]
+        outcomes = list(zip(cells, run(env._pty, jobs), strict=True))
+        results = {cell: outcome.result for cell, outcome in outcomes if outcome.error is None}
+        failures = {
+            cell: _unwrap(outcome.error) for cell, outcome in outcomes if outcome.error is not None
+        }
+        if failures:
+            names = {cell: outcome.name for cell, outcome in outcomes}
+            raise ParallelActionException(results, failures, names) from next(
+                iter(failures.values())
+            )
+        return ParallelActionResult(results)
+
+    def _run_in_cell(
+        self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any], pty: Pty
+    ) -> Any:
+        # A cell may run in a thread of its own, which shares no hosts with any other.
+        logger = cell._logger.fork(get_cell_name(cell._node))
+        own = type(cell)(cell._node, pty=pty, logger=logger, is_sandbox=cell._is_sandbox)
+        return self._in(own)._run(args, kwargs)
+
+    def _report_no_cells(self) -> None:
+        roles = get_roles(self.node)
+        if roles and "host" not in roles:
+            raise NodeUsageError(
+                f"{self.full_name}() has nowhere to run: a parallel node has one cell for each "
+                f"host of the role 'host', and {get_full_name(self.node)} has only the roles "
+                f"{', '.join(map(repr, roles))}"
+            )
+        self._env._logger.log_message(
+            f"{self.full_name}: nothing was run, because {get_full_name(self.node)} has no hosts"
+        )
+
+
+class ParallelActionResult(dict[Any, T], Generic[T]):
+    """What an action returned in each cell: a dict by cell, in order.
+
+    Iterating over it gives the results; ``items()`` and ``keys()`` are those of any dict.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
+
+    def __repr__(self) -> str:
+        results = ", ".join(
+            f"{get_cell_name(cell._node)}: {result!r}" for cell, result in self.items()
+        )
+        return f"ParallelActionResult({{{results}}})"
+
+
+class _GoOn(Enum):
+    """What to do about a failed command."""
+
+    RETRY = "Retry"
+    SKIP = "Skip"
+    ABORT = "Abort"
+
+
+def _unwrap(error: Exception) -> BaseException:
+    """Return what was raised in a cell; an exception of several cells stays as it is."""
+    if isinstance(error, ActionException) and not isinstance(error, ParallelActionException):
+        return error.inner_exception
+    return error

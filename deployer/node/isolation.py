@@ -1,0 +1,188 @@
+"""The cells of parallel nodes: finding them, counting them, naming them.
+
+A node is *isolated* when neither it nor a node around it is an array that is spread over several
+hosts. The cells of an array are isolated nodes; what is nested in an array has the cells of that
+array, and, when it is an array itself, cells of its own for each of them. So a cell is identified
+by one index for each array on the way from the root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..exceptions import NoSuchCell
+from ..host_container import HostContainer
+from .nesting import NodeKind
+from .role_mapping import ALL_HOSTS, DefaultRoleMapping, RoleMapping, Roles, map_roles
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from .base import Node
+
+__all__ = [
+    "Isolation",
+    "IsolationIdentifierType",
+    "find_cell",
+    "get_cell_hosts",
+    "get_cell_name",
+    "get_full_name",
+    "get_path_names",
+    "get_roles",
+    "has_cells",
+    "iter_isolations",
+]
+
+_PARENTS_ROLES = DefaultRoleMapping()
+_ALL_HOSTS_OF_PARENT = map_roles(ALL_HOSTS)
+
+
+class IsolationIdentifierType(StrEnum):
+    """How a cell is identified: by a tuple of one of these for each array on the way to it."""
+
+    INT_TUPLES = "INT_TUPLES"
+    HOST_TUPLES = "HOST_TUPLES"
+    HOSTS_SLUG = "HOSTS_SLUG"
+
+
+class Isolation(NamedTuple):
+    """A cell, with its identifier."""
+
+    identifier: tuple[Any, ...]
+    node: Any
+
+    @property
+    def name(self) -> str:
+        """The slugs of the cell's hosts, as parallel output names it."""
+        return get_cell_name(self.node)
+
+
+def get_roles(node: Node) -> Roles:
+    """Return the host classes of a node by role, as far as they are known: an array has all."""
+    if node._node_array is not None and node._node_index is not None:
+        roles = get_roles(node._node_array)
+        return {**roles, "host": (roles["host"][node._node_index],)}
+    source = type(node)._node_roles
+    if source is None:
+        is_array = type(node)._node_kind is NodeKind.ARRAY
+        source = _ALL_HOSTS_OF_PARENT if is_array else _PARENTS_ROLES
+    if isinstance(source, RoleMapping):
+        return source.apply(get_roles(node.parent) if node.parent is not None else {})
+    return source
+
+
+def has_cells(node: Node) -> bool:
+    """Return whether the node itself is spread over hosts, so that it has a cell for each."""
+    kind = type(node)._node_kind
+    is_array = kind is NodeKind.ARRAY or (kind is NodeKind.PARALLEL and node.parent is None)
+    return is_array and node._node_array is None
+
+
+def iter_isolations(
+    node: Node,
+    identifier_type: IsolationIdentifierType = IsolationIdentifierType.INT_TUPLES,
+) -> Iterator[Isolation]:
+    """Give the cells of a node in order; an isolated node is its own cell, with identifier ()."""
+    for cell, hosts, indices in _iter_cells(node):
+        match identifier_type:
+            case IsolationIdentifierType.INT_TUPLES:
+                yield Isolation(indices, cell)
+            case IsolationIdentifierType.HOST_TUPLES:
+                yield Isolation(hosts, cell)
+            case IsolationIdentifierType.HOSTS_SLUG:
+                yield Isolation(tuple(host.get_slug() for host in hosts), cell)
+
+
+def find_cell(node: Node, key: object) -> Node:
+    """Return the cell with this key; raise NoSuchCell, a KeyError, when there is none.
+
+    :param key: an index, a slug, a Host class or a HostContainer; or a tuple of these, one for
+        each array on the way from the root.
+    """
+    keys = key if isinstance(key, tuple) else (key,)
+    if node._node_is_isolated:
+        if not keys:
+            return node
+        raise NoSuchCell(f"{get_full_name(node)} is a single node: it has no cells to choose from")
+    for cell, hosts, indices in _iter_cells(node):
+        if len(keys) == len(indices) and all(map(_is_key_of, keys, hosts, indices)):
+            return cell
+    raise NoSuchCell(f"{get_full_name(node)} has no cell {_show_key(key)}{_list_cells(node)}")
+
+
+def get_cell_hosts(node: Node) -> tuple[type[Host], ...]:
+    """Return the host of each array on the way to a cell, the outermost first."""
+    outer = get_cell_hosts(node.parent) if node.parent is not None else ()
+    return outer if node._node_array is None else (*outer, get_roles(node)["host"][0])
+
+
+def get_cell_name(node: Node) -> str:
+    """Return the slugs of the hosts of a cell, or the path of a node that is none."""
+    slugs = [host.get_slug() for host in get_cell_hosts(node)]
+    return "/".join(slugs) or get_full_name(node)
+
+
+def get_path_names(node: Node) -> tuple[str, ...]:
+    """Return the names on the way from the root to a node, with the indices of cells."""
+    outer = get_path_names(node.parent) if node.parent is not None else ()
+    index = "" if node._node_index is None else f"[{node._node_index}]"
+    return (*outer, node._node_name + index)
+
+
+def get_full_name(node: Node) -> str:
+    """Return the path of a node, like ``Root.child[0]``."""
+    return ".".join(get_path_names(node))
+
+
+def _iter_cells(node: Node) -> Iterator[tuple[Node, tuple[type[Host], ...], tuple[int, ...]]]:
+    """Give each cell with its hosts and its indices."""
+    if node._node_is_isolated:
+        yield node, (), ()
+        return
+    for here, hosts, indices in _iter_parent_cells(node):
+        if has_cells(here):
+            for index, host in enumerate(get_roles(here).get("host", ())):
+                yield here._node_cell(index), (*hosts, host), (*indices, index)
+        else:
+            yield here, hosts, indices
+
+
+def _iter_parent_cells(
+    node: Node,
+) -> Iterator[tuple[Node, tuple[type[Host], ...], tuple[int, ...]]]:
+    """Give the node as it is in each cell of its parent."""
+    if node.parent is None or node._node_attribute is None:
+        yield node, (), ()
+        return
+    for parent, hosts, indices in _iter_cells(node.parent):
+        yield parent._node_bind_child(node._node_attribute), hosts, indices
+
+
+def _is_key_of(key: object, host: type[Host], index: int) -> bool:
+    if isinstance(key, str):
+        return key == host.get_slug()
+    if isinstance(key, type):
+        return key is host
+    if isinstance(key, HostContainer):
+        return key.host_class is host
+    return not isinstance(key, bool) and key == index
+
+
+def _show_key(key: object) -> str:
+    if isinstance(key, tuple):
+        return f"({', '.join(map(_show_key, key))})"
+    if isinstance(key, HostContainer):
+        return _show_key(key.host_class)
+    return key.__name__ if isinstance(key, type) else repr(key)
+
+
+def _list_cells(node: Node, limit: int = 20) -> str:
+    shown = []
+    for _, hosts, indices in _iter_cells(node):
+        if len(shown) == limit:
+            shown.append("…")
+            break
+        index = str(indices[0]) if len(indices) == 1 else repr(indices)
+        shown.append(f"{index} ({'/'.join(host.get_slug() for host in hosts)})")
+    return f"; it has {', '.join(shown)}" if shown else "; it has none: its role 'host' is empty"

@@ -1,0 +1,294 @@
+"""The metaclass of nodes: how the body of a class becomes a node.
+
+It does what nothing else can: ``a__b = …`` is rewritten before the class exists, what is assigned
+later is wrapped like what the body holds, and ``ParallelNode.Array`` is a class. Nodes that want
+to do more when they are subclassed use ``__init_subclass__``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+import types
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ..exceptions import NodeDefinitionError
+from ..host_container import parse_hosts
+from ..query import Query
+from ..utils.classes import derive
+from .action import UnboundAction
+from .decorators import get_aliases
+from .descriptors import (
+    ActionDescriptor,
+    ChildNodeDescriptor,
+    NodeAttribute,
+    PropertyDescriptor,
+    QueryDescriptor,
+    find_attribute,
+    get_attributes,
+    required_property,
+)
+from .nesting import NodeKind, nesting_problem
+from .role_mapping import RoleMapping, Roles
+
+__all__ = ["NodeBase", "ParallelNodeBase"]
+
+T = TypeVar("T")
+
+#: What every Env has itself, so that a node's attribute of that name would never be seen.
+RESERVED = (
+    "__init__",
+    "console",
+    "default_from_node",
+    "host",
+    "hosts",
+    "initialize_node",
+    "parent",
+)
+
+
+class NodeBase(type):
+    """The class of all node classes: "is a node class" is ``isinstance(x, NodeBase)``."""
+
+    if TYPE_CHECKING:
+        # Nested in another node, a node class reads as an instance of it.
+        @overload
+        def __get__(cls: type[T], instance: None, owner: Any) -> type[T]: ...  # type: ignore[misc]
+        @overload
+        def __get__(cls: type[T], instance: object, owner: Any) -> T: ...  # type: ignore[misc]
+        def __get__(cls, instance: object, owner: Any) -> Any: ...
+
+        _node_kind: NodeKind
+        _node_roles: RoleMapping | Roles | None
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
+    ) -> Any:
+        base = _find_base(name, bases)
+        if base is None:
+            return super().__new__(mcls, name, bases, namespace, **kwargs)
+        body, overrides = _split_overrides(name, namespace)
+        kind = body.get("_node_kind", base._node_kind)
+        body |= _apply_overrides(name, base, body, overrides)
+        attributes: dict[str, Any] = {}
+        for key, value in body.items():
+            attributes |= _wrap(name, kind, key, value, base)
+        cls = super().__new__(mcls, name, bases, attributes, **kwargs)
+        _adopt_mixins(cls)
+        return cls
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        _, overrides = _split_overrides(cls.__name__, {name: value})
+        for target, changes in overrides.items():
+            name, value = target, derive(_find_child(cls.__name__, cls, target, changes), **changes)
+        for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
+            super().__setattr__(key, wrapped)
+
+
+class ParallelNodeBase(NodeBase):
+    """The class of parallel node classes."""
+
+    @property
+    def Array(cls) -> Any:
+        """The node class, for nesting it with one cell per host."""
+        return _spread(cls, NodeKind.ARRAY)
+
+    @property
+    def JustOne(cls) -> Any:
+        """The node class, for nesting it on a single host."""
+        return _spread(cls, NodeKind.JUST_ONE)
+
+
+def _spread(cls: ParallelNodeBase, kind: NodeKind) -> Any:
+    wanted = str(kind).removeprefix("ParallelNode")
+    if cls._node_kind is not NodeKind.PARALLEL:
+        raise NodeDefinitionError(
+            f"{cls.__name__}{wanted}: {cls.__name__} is a {cls._node_kind} already; "
+            f"take {wanted} of the class that it was made from"
+        )
+    return derive(cls, _node_kind=kind)
+
+
+def _find_base(name: str, bases: tuple[type, ...]) -> NodeBase | None:
+    """Return the node class that a class inherits from; None for the root of all of them."""
+    nodes = [base for base in bases if isinstance(base, NodeBase)]
+    if len(nodes) > 1:
+        raise NodeDefinitionError(
+            f"{name} inherits from {len(nodes)} node classes "
+            f"({', '.join(base.__name__ for base in nodes)}); a node inherits from one: nest the "
+            "others in it, or make them plain classes, whose functions are actions too"
+        )
+    return nodes[0] if nodes else None
+
+
+# Double underscores
+
+
+def _split_overrides(
+    name: str, namespace: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Separate what overrides attributes of nested nodes, by the name of the nested node."""
+    body: dict[str, Any] = {}
+    overrides: dict[str, dict[str, Any]] = {}
+    # Python itself turns __x in a class C into _C__x.
+    mangled = f"_{name.lstrip('_')}__"
+    for key, value in namespace.items():
+        target, _, rest = key.partition("__")
+        if target and rest and not key.startswith(mangled):
+            overrides.setdefault(target, {})[rest] = value
+        else:
+            body[key] = value
+    return body, overrides
+
+
+def _apply_overrides(
+    name: str, base: NodeBase, body: Mapping[str, Any], overrides: Mapping[str, dict[str, Any]]
+) -> dict[str, NodeBase]:
+    """Return the nested nodes as they are with the overrides; those of the base stay."""
+    changed: dict[str, NodeBase] = {}
+    for target, changes in overrides.items():
+        if target in body:
+            raise NodeDefinitionError(
+                f"{name}.{_show_override(target, changes)}: {target!r} is defined in the body of "
+                f"{name} itself; write {', '.join(changes)} there"
+            )
+        child = _find_child(name, base, target, changes)
+        for rest, value in changes.items():
+            _check_spelling(name, target, child, rest, value)
+        changed[target] = derive(child, **changes)
+    return changed
+
+
+def _find_child(name: str, base: NodeBase, target: str, changes: Mapping[str, Any]) -> NodeBase:
+    descriptor = find_attribute(base, target)
+    if isinstance(descriptor, ChildNodeDescriptor):
+        return descriptor.value
+    children = [
+        key
+        for key, value in get_attributes(base).items()
+        if isinstance(value, ChildNodeDescriptor)
+    ]
+    nearest = difflib.get_close_matches(target, children, 1)
+    if nearest:
+        advice = f"did you mean {_show_override(nearest[0], changes)}?"
+    elif children:
+        advice = f"its nested nodes are {', '.join(children)}"
+    else:
+        advice = "it has none"
+    raise NodeDefinitionError(
+        f"{name}.{_show_override(target, changes)} overrides an attribute of the nested node "
+        f"{target!r}, which {base.__name__} does not have: {advice}"
+    )
+
+
+def _check_spelling(name: str, target: str, child: NodeBase, rest: str, value: object) -> None:
+    """Refuse a value for an attribute that the child lacks, when it has one of nearly that name.
+
+    Other new attributes are let through, as they would be in a subclass of the child.
+    """
+    if isinstance(value, types.FunctionType | type) or "__" in rest or hasattr(child, rest):
+        return
+    known = [key for key in dir(child) if not key.startswith("_")]
+    for nearest in difflib.get_close_matches(rest, known, 1, 0.8):
+        # Names such as value_1 and value_2 are near to each other on purpose.
+        if _without_number(nearest) != _without_number(rest):
+            raise NodeDefinitionError(
+                f"{name}.{target}__{rest} overrides an attribute that {target!r} does not have: "
+                f"did you mean {target}__{nearest}? (To add a new attribute, write a class "
+                f"{target} that inherits from the one it overrides.)"
+            )
+
+
+def _without_number(name: str) -> str:
+    return re.sub(r"_?\d+$|_[a-z]$", "", name)
+
+
+def _show_override(target: str, changes: Mapping[str, Any]) -> str:
+    return f"{target}__{next(iter(changes))}"
+
+
+# Wrapping
+
+
+def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> dict[str, Any]:
+    """Return what an attribute of a node class is stored as: it, its descriptor, its aliases."""
+    if name in RESERVED:
+        raise NodeDefinitionError(
+            f"{owner}.{name} cannot be defined: every node has {name!r} already"
+            + ("; use class attributes for settings" if name == "__init__" else "")
+        )
+    if name == "Hosts":
+        return {"Hosts": value, "_node_roles": _parse_hosts(owner, value)}
+    # Among the names with meaning to Python, only a call is something to run on hosts.
+    if name.startswith("__") and name.endswith("__") and name != "__call__":
+        return {name: value}
+    if isinstance(value, functools.cached_property):
+        raise NodeDefinitionError(
+            f"{owner}.{name} is a cached_property; a node keeps no state: use a property"
+        )
+    if isinstance(value, UnboundAction):
+        value = value.function
+    if isinstance(value, types.FunctionType):
+        return _wrap_function(name, value, base)
+    if isinstance(value, NodeBase):
+        problem = nesting_problem(kind, value._node_kind)
+        if problem:
+            raise NodeDefinitionError(f"{owner}.{name}: {problem}")
+        return {name: ChildNodeDescriptor(name, value)}
+    if isinstance(type(value), NodeBase) or hasattr(type(value), "_node_bind_action"):
+        raise NodeDefinitionError(
+            f"{owner}.{name} is {value!r}, an instance; nest the class {value.__class__.__name__}"
+        )
+    if isinstance(value, property | required_property):
+        return {name: PropertyDescriptor(name, value)}
+    if isinstance(value, Query):
+        return {name: QueryDescriptor(name, value)}
+    return {name: value}
+
+
+def _wrap_function(
+    name: str, function: types.FunctionType, base: NodeBase
+) -> dict[str, ActionDescriptor]:
+    # The other names of an action stay its names when a subclass overrides it.
+    inherited = [
+        key
+        for key, value in get_attributes(base).items()
+        if isinstance(value, ActionDescriptor) and value.alias_of == name
+    ]
+    wrapped = {name: ActionDescriptor(name, function)}
+    for alias in (*inherited, *get_aliases(function)):
+        wrapped[alias] = ActionDescriptor(alias, function, alias_of=name)
+    return wrapped
+
+
+def _parse_hosts(owner: str, hosts: Any) -> RoleMapping | Roles | None:
+    if hosts is None or isinstance(hosts, RoleMapping):
+        return hosts
+    if not isinstance(hosts, type) or isinstance(hosts, NodeBase):
+        raise NodeDefinitionError(
+            f"{owner}.Hosts is {hosts!r}; it has to be a class, whose attributes are roles, "
+            "a role mapping, or None for the hosts of the parent"
+        )
+    try:
+        return parse_hosts(hosts)
+    except (TypeError, ValueError) as error:
+        raise NodeDefinitionError(f"{owner}.Hosts: {error}") from error
+
+
+def _adopt_mixins(cls: NodeBase) -> None:
+    """Wrap what a node class inherits from plain classes as if it stood in its body."""
+    for name in dict.fromkeys(_iter_mixin_names(cls)):
+        value = find_attribute(cls, name)
+        if isinstance(value, NodeAttribute):
+            continue
+        for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
+            if wrapped is not value:
+                type.__setattr__(cls, key, wrapped)
+
+
+def _iter_mixin_names(cls: NodeBase) -> Iterator[str]:
+    for base in cls.__mro__:
+        if base is not object and not isinstance(base, NodeBase):
+            yield from vars(base)

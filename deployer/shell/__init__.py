@@ -1,0 +1,8 @@
+"""The interactive shell: walk through a tree of nodes, and run its actions."""
+
+from .execution import Status
+from .navigation import NotFound
+from .shell import DeploymentShell
+from .state import ShellState
+
+__all__ = ["DeploymentShell", "NotFound", "ShellState", "Status"]

@@ -1,0 +1,166 @@
+"""The shell's own commands, as a table."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..exceptions import DeployerException
+from ..inspection import Inspector
+from .display import (
+    describe_action,
+    describe_node,
+    get_node_doc,
+    get_summary,
+    in_two_columns,
+    list_actions,
+    list_childnodes,
+)
+from .execution import get_action
+from .navigation import find_node, find_target
+
+if TYPE_CHECKING:
+    from ..cli.grammar import Token
+    from ..node import Env
+    from .shell import DeploymentShell
+
+__all__ = ["BUILTINS", "Builtin", "UsageError"]
+
+
+class UsageError(DeployerException):
+    """A command of the shell was used in a way that it cannot be."""
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A command of the shell: what it does with the words after its name, and its help."""
+
+    run: Callable[[DeploymentShell, Sequence[Token]], None]
+    usage: str
+    summary: str
+    #: What its words are, for completion: ``nodes``, ``anything``, or nothing.
+    completes: str = ""
+
+
+def _cd(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    state = shell.state
+    texts = [word.text for word in words]
+    if texts == ["-"]:
+        state.go(state.previous)
+    else:
+        state.go(find_node(state.node, texts or ["/"]))
+
+
+def _ls(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    is_long = any(word.text == "-l" for word in words)
+    node = find_node(shell.state.node, [word.text for word in words if word.text != "-l"])
+    cells = [(f":{i.name}", "") for i in Inspector(node).iter_isolations() if i.identifier]
+    sections = (
+        ("Child nodes", list_childnodes(node)),
+        ("Actions", list_actions(node)),
+        ("Cells", cells),
+    )
+    for title, rows in sections:
+        if not rows:
+            continue
+        shell.show(shell.bold(title))
+        if is_long:
+            shell.show_lines(in_two_columns(rows, indent=2, width=shell.columns))
+        else:
+            names = [name.partition(" ")[0] for name, _ in rows]
+            shell.show_lines(shell.console.in_columns(names, margin_left=2))
+    if not any(rows for _, rows in sections):
+        shell.show("Nothing here yet: no child nodes, and no actions.")
+
+
+def _pwd(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    _expect_nothing("pwd", words)
+    shell.show(Inspector(shell.state.node).get_full_name())
+
+
+def _find(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    if len(words) > 1:
+        raise UsageError("find takes one pattern")
+    pattern = words[0].text.lower() if words else "*"
+    if not any(character in pattern for character in "*?["):
+        pattern = f"*{pattern}*"
+    found = [
+        (name, summary)
+        for name, summary in _walk(shell.state.node)
+        if fnmatch.fnmatch(name.lower(), pattern)
+    ]
+    shell.show_lines(in_two_columns(found, width=shell.columns))
+
+
+def _walk(node: Env, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Go through the public nodes and actions below a node, by the names that lead to them."""
+    inspector = Inspector(node)
+    for action in inspector.get_actions(include_private=False):
+        yield ".".join([*path, action.name]), get_summary(action.__doc__)
+    for child in inspector.get_childnodes(include_private=False):
+        below = (*path, Inspector(child).get_name())
+        yield ".".join(below), get_summary(get_node_doc(child))
+        yield from _walk(child, below)
+
+
+def _help(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    if not words:
+        rows = [(builtin.usage, builtin.summary) for builtin in BUILTINS.values()]
+        shell.show(_INTRODUCTION)
+        shell.show_lines(in_two_columns(rows, indent=2, width=shell.columns))
+    elif len(words) == 1 and (builtin := BUILTINS.get(words[0].text)):
+        shell.show(f"usage: {builtin.usage}\n\n{builtin.summary}")
+    elif (target := find_target(shell.state.node, words)).action_name is None:
+        shell.show(describe_node(target.node))
+    else:
+        name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
+        shell.show(describe_action(name, get_action(target)))
+
+
+def _scp(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    # Imported here: it is a shell of its own, which most sessions never open.
+    from ..scp_shell import open_scp_shell
+
+    open_scp_shell(find_node(shell.state.node, [word.text for word in words]))
+
+
+def _exit(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    _expect_nothing("exit", words)
+    shell.leave()
+
+
+def _expect_nothing(name: str, words: Sequence[Token]) -> None:
+    if words:
+        raise UsageError(f"{name} takes no arguments")
+
+
+_INTRODUCTION = """\
+Type the name of an action to run it, with its arguments behind it:
+
+  checkout master            run an action of this node
+  git checkout master        run an action of the child node git (or: git.checkout master)
+  checkout commit=master     give an argument by its name
+  . find                     run an action that is named like a command of the shell
+
+Tab completes; `help NAME` explains an action or a node; Ctrl-C stops an action.
+"""
+
+#: By name, in the order of the help.
+BUILTINS: dict[str, Builtin] = {
+    "cd": Builtin(
+        _cd,
+        "cd [NAME…|..|/|-|:HOST]",
+        "Go to a node: a child (names may be joined by dots), the parent, the root, the one "
+        "before, or the cell of a host.",
+        "nodes",
+    ),
+    "ls": Builtin(_ls, "ls [-l] [NAME…]", "List child nodes and actions; -l explains them.", "nodes"),
+    "pwd": Builtin(_pwd, "pwd", "Say where you are."),
+    "find": Builtin(_find, "find [PATTERN]", "List everything below, or what matches a pattern."),
+    "help": Builtin(_help, "help [NAME…]", "Explain a command, an action or a node.", "anything"),
+    "--scp": Builtin(_scp, "--scp [NAME…]", "Copy files from and to the node's host.", "nodes"),
+    "return": Builtin(_exit, "return", "Leave a sub-shell."),
+    "exit": Builtin(_exit, "exit", "Leave the shell (or a sub-shell); Ctrl-D does the same."),
+}

@@ -1,0 +1,183 @@
+"""Call an action with the words of a line, and say how it went."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cli.grammar import Token
+from ..exceptions import (
+    ActionException,
+    ConnectionFailedException,
+    ConnectionLost,
+    DeployerException,
+    NoInput,
+    ParallelActionException,
+    ParallelExecCommandFailed,
+)
+from ..inspection import Inspector
+from .navigation import NotFound, Target
+
+__all__ = ["CallError", "Outcome", "Status", "bind_arguments", "call", "get_action", "leaf_errors"]
+
+
+class CallError(DeployerException, TypeError):
+    """An action cannot be called with these words."""
+
+
+class Status:
+    """The exit statuses of a command line."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USE = 2
+    NO_INPUT = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended: with a value, or with an error."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    @property
+    def status(self) -> int:
+        """The exit status that says this."""
+        if self.error is None:
+            return Status.DONE
+        statuses = {_get_status(error) for error in leaf_errors(self.error)}
+        return statuses.pop() if len(statuses) == 1 else Status.FAILED
+
+
+def get_action(target: Target) -> Any:
+    """Return the action of a target, ready to be called; raise NotFound if it is but a node."""
+    inspector = Inspector(target.node)
+    if target.action_name is None:
+        name = inspector.get_full_name()
+        raise NotFound(f"{name} is a node, and cannot be run itself; name one of its actions")
+    return inspector.get_action(target.action_name)
+
+
+def call(action: Callable[..., Any], arguments: Sequence[Token]) -> Outcome:
+    """Call an action; raise CallError, before anything has run, if the words do not fit it."""
+    args, kwargs = bind_arguments(inspect.signature(action), arguments)
+    try:
+        return Outcome(value=action(*args, **kwargs))
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        return Outcome(error=error)
+
+
+def bind_arguments(
+    signature: inspect.Signature, arguments: Sequence[Token]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and the keyword arguments that words stand for.
+
+    ``name=value`` is a keyword argument where there is a parameter of that name. Values are
+    converted to int, float, bool or Path where the parameter is annotated so, and are text
+    everywhere else. Raises CallError if the signature does not take them.
+    """
+    parameters = signature.parameters
+    args: list[str] = []
+    kwargs: dict[str, str] = {}
+    for token in arguments:
+        keyword = token.keyword
+        if keyword and _takes_keyword(parameters, keyword[0]):
+            if keyword[0] in kwargs:
+                raise CallError(f"{keyword[0]} is given twice")
+            kwargs[keyword[0]] = keyword[1]
+        else:
+            args.append(token.text)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise CallError(str(error)) from None
+    for name, value in bound.arguments.items():
+        bound.arguments[name] = _convert_all(parameters[name], value)
+    return list(bound.args), bound.kwargs
+
+
+def leaf_errors(error: BaseException) -> Iterator[BaseException]:
+    """Return what really went wrong: the errors of each host or cell, or the one there is."""
+    match error:
+        case ParallelActionException() | ParallelExecCommandFailed():
+            for failure in error.failures.values():
+                yield from leaf_errors(failure)
+        case ActionException():
+            yield from leaf_errors(error.inner_exception)
+        case _:
+            yield error
+
+
+def _get_status(error: BaseException) -> int:
+    match error:
+        case CallError() | NotFound():
+            return Status.WRONG_USE
+        case NoInput():
+            return Status.NO_INPUT
+        case ConnectionLost():
+            # The host was reached, and what it did before is not known.
+            return Status.FAILED
+        case ConnectionFailedException():
+            return Status.UNREACHABLE
+        case KeyboardInterrupt():
+            return Status.INTERRUPTED
+        case BrokenPipeError():
+            return Status.BROKEN_PIPE
+    return Status.FAILED
+
+
+def _takes_keyword(parameters: Mapping[str, inspect.Parameter], name: str) -> bool:
+    parameter = parameters.get(name)
+    if parameter is None:
+        return any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+def _convert_all(parameter: inspect.Parameter, value: Any) -> Any:
+    """Convert what a parameter gets: one text, or the several of ``*args`` and ``**kwargs``."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return tuple(_convert(parameter, text) for text in value)
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return {name: _convert(parameter, text) for name, text in value.items()}
+    return _convert(parameter, value)
+
+
+def _convert(parameter: inspect.Parameter, text: str) -> Any:
+    converter, expected = _CONVERTERS.get(parameter.annotation, (str, ""))
+    try:
+        return converter(text)
+    except ValueError:
+        raise CallError(f"{parameter.name} has to be {expected}, not {text!r}") from None
+
+
+def _parse_bool(text: str) -> bool:
+    values = {"yes": True, "true": True, "on": True, "1": True}
+    values |= {"no": False, "false": False, "off": False, "0": False}
+    try:
+        return values[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _parse_path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # No such user.
+        raise ValueError(text) from error
+
+
+# By annotation; annotations are text where their module postpones them.
+_CONVERTERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (_parse_bool, "yes or no"),
+    Path: (_parse_path, "a path"),
+}
+_CONVERTERS |= {kind.__name__: converter for kind, converter in _CONVERTERS.items()}

@@ -1,0 +1,124 @@
+"""Words into nodes and actions: the way through a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..cli.completion import did_you_mean
+from ..cli.grammar import Token
+from ..exceptions import DeployerException
+from ..inspection import Inspector
+
+if TYPE_CHECKING:
+    from ..node import Env
+
+__all__ = ["NotFound", "Target", "find_node", "find_target"]
+
+#: The action of a node that can be called itself.
+DEFAULT_ACTION = "__call__"
+
+
+class NotFound(DeployerException, LookupError):
+    """There is no such node or action."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a line is about: an action of a node, with arguments; or a node, with none."""
+
+    node: Env
+    action_name: str | None
+    arguments: Sequence[Token] = ()
+
+
+def find_node(node: Env, words: Sequence[str]) -> Env:
+    """Follow words from a node; raise NotFound, which says where the way ends.
+
+    A word is the name of a child node, several of them joined by dots, ``..``, ``.``, ``/``, or
+    ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host``).
+    """
+    for word in words:
+        node = _step(node, word)
+    return node
+
+
+def find_target(node: Env, words: Sequence[Token]) -> Target:
+    """Return what a line's words stand for; raise NotFound where they stand for nothing."""
+    for position, token in enumerate(words):
+        rest = words[position + 1 :]
+        if Inspector(node).has_action(token.text):
+            return Target(node, token.text, rest)
+        *way, name = token.text.split(".")
+        if all(way) and name and way:
+            owner = _try_node(node, ".".join(way))
+            if owner is not None and Inspector(owner).has_action(name):
+                return Target(owner, name, rest)
+        try:
+            node = _step(node, token.text)
+        except NotFound:
+            if position and Inspector(node).is_callable():
+                return Target(node, DEFAULT_ACTION, words[position:])
+            raise
+    return Target(node, DEFAULT_ACTION if Inspector(node).is_callable() else None)
+
+
+def _try_node(node: Env, word: str) -> Env | None:
+    try:
+        return _step(node, word)
+    except NotFound:
+        return None
+
+
+def _step(node: Env, word: str) -> Env:
+    match word:
+        case "/":
+            root: Env = Inspector(node).get_root()
+            return root
+        case ".":
+            return node
+        case "..":
+            parent: Env | None = Inspector(node).get_parent()
+            return node if parent is None else parent
+    # What follows a colon is the name of a host, and may have dots itself.
+    names, colon, cell = word.partition(":")
+    for name in names.split(".") if names else []:
+        node = _get_child(node, name)
+    return _get_cell(node, cell) if colon else node
+
+
+def _get_child(node: Env, name: str) -> Env:
+    inspector = Inspector(node)
+    if inspector.has_childnode(name):
+        child: Env = inspector.get_childnode(name)
+        return child
+    if inspector.has_action(name):
+        raise NotFound(f"{name!r} is an action of {inspector.get_full_name()}, and no node")
+    known = [child_name(child) for child in inspector.get_childnodes()]
+    known += [action.name for action in inspector.get_actions()]
+    raise NotFound(
+        f"{inspector.get_full_name()} has no node or action {name!r}.{did_you_mean(name, known)}"
+    )
+
+
+def _get_cell(node: Env, cell: str) -> Env:
+    inspector = Inspector(node)
+    cells = list(inspector.iter_isolations())
+    for isolation in cells:
+        if cell in (isolation.name, ",".join(map(str, isolation.identifier))) and cell:
+            isolated: Env = isolation.node
+            return isolated
+    names = [isolation.name for isolation in cells if isolation.identifier]
+    if not names:
+        raise NotFound(f"{inspector.get_full_name()} is not an array, so it has no cell {cell!r}")
+    raise NotFound(
+        f"{inspector.get_full_name()} has no cell {cell!r}; it has {', '.join(names)}."
+        f"{did_you_mean(cell, names)}"
+    )
+
+
+def child_name(node: Env) -> str:
+    """Return the name by which a node's parent knows it."""
+    name: str = Inspector(node).get_name()
+    return name.partition("[")[0]

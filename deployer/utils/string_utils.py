@@ -1,0 +1,30 @@
+"""Text: quoting for shells, and indenting."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["esc1", "esc2", "indent"]
+
+
+def esc1(string: str) -> str:
+    """Escape a string for use inside single quotes in a shell command.
+
+    The quotes around it are the caller's: ``"git checkout '%s'" % esc1(commit)``.
+    """
+    # Between double quotes rather than after a backslash: fish and csh read this alike.
+    return string.replace("'", "'\"'\"'")
+
+
+def esc2(string: str) -> str:
+    """Escape a string for use inside double quotes in a shell command.
+
+    The quotes around it are the caller's: ``'echo "%s"' % esc2(text)``. Variables and command
+    substitutions in it are text, too. It is for POSIX shells; csh has no such escapes.
+    """
+    return re.sub(r'([\\"$`])', r"\\\1", string)
+
+
+def indent(string: str, prefix: str = "    ") -> str:
+    """Put the prefix before every line, empty ones included; line ends stay as they are."""
+    return "".join(prefix + line for line in string.splitlines(keepends=True))

@@ -1,0 +1,18 @@
+"""How Sphinx builds the documentation: ``sphinx-build -n -W docs OUTPUT``."""
+
+import deployer
+
+project = "deployer"
+author = "the deployer contributors"
+project_copyright = author
+release = version = deployer.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Run things on hosts, from a tree of Python classes"}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+default_role = "py:obj"

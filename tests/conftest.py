@@ -1,0 +1,92 @@
+"""Fixtures that all tests share: a world with users and OpenSSH servers, and hosts for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from run import PACKAGES
+from world import SHELLS, Server, World, WorldRefused, new_world
+
+if TYPE_CHECKING:
+    from deployer.host import SSHHost
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+def need(program: str) -> str:
+    """Return the path of a program; skip the test without it, and fail it in CI."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is None:
+        reason = f"{program} is not installed (Debian's package {PACKAGES[program]})"
+        if IN_CI:
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="session")
+def need_program() -> Callable[[str], str]:
+    """Return a function that gives a program's path, or skips the test when it is not there."""
+    return need
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """Give a world of its own to the session; see the module `world`."""
+    for program in ("nsenter", "sshd", "sudo"):
+        need(program)
+    try:
+        with new_world() as world:
+            yield world
+    except WorldRefused as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def sshd(world: World) -> Iterator[Server]:
+    """Run an OpenSSH server of the world, for the whole session."""
+    with world.serve() as server:
+        yield server
+
+
+@pytest.fixture
+def new_ssh_host(world: World, sshd: Server, tmp_path: Path) -> Callable[..., type[SSHHost]]:
+    """Return a function that makes a class for a user of the world, on `sshd` or another server.
+
+    The server's key is known; keyword arguments are more attributes of the class.
+    """
+    from deployer.host import SSHHost
+
+    def new_ssh_host(
+        user: str = "deploy", server: Server = sshd, name: str = "Remote", **attributes: Any
+    ) -> type[SSHHost]:
+        need(Path(SHELLS[user]).name)
+        number = len(list(tmp_path.glob("ssh_config_*")))
+        known_hosts = tmp_path / f"known_hosts_{number}"
+        known_hosts.write_text(f"[{server.address}]:{server.port} {server.host_key}\n")
+        config = tmp_path / f"ssh_config_{number}"
+        config.write_text(
+            f"Host *\n    UserKnownHostsFile {known_hosts}\n    GlobalKnownHostsFile /dev/null\n"
+        )
+        settings = {
+            "address": server.address,
+            "port": server.port,
+            "username": user,
+            "password": world.password,
+            "key_filename": world.key_filename,
+            "config_filename": str(config),
+        }
+        return type(name, (SSHHost,), settings | attributes)
+
+    return new_ssh_host
+
+
+@pytest.fixture
+def ssh_host(new_ssh_host: Callable[..., type[SSHHost]]) -> type[SSHHost]:
+    """Make a class for the user `deploy`, who may use sudo with a password."""
+    return new_ssh_host()

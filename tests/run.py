@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Run every check of the project on this machine, fresh or not: ``python3 tests/run.py``.
+
+It installs the system packages that tests need (as root on Debian; elsewhere it says which are
+missing, and the tests that need them are skipped), makes a virtual environment with tox in
+``.tox/run``, and runs tox on all installed interpreters. Arguments are passed on to tox, e.g.
+``python3 tests/run.py -e py311 -- tests/test_query.py``.
+
+It uses the standard library only, so that it can start from nothing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".tox" / "run"
+
+# Programs that tests run, and what Debian calls their packages.
+PACKAGES = {
+    "fish": "fish",
+    "git": "git",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "ps": "procps",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "sudo": "sudo",
+    "tcsh": "tcsh",
+    "tmux": "tmux",
+    "zsh": "zsh",
+}
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        say("deployer needs Python 3.11 or newer, and so do its tests.")
+        return 1
+    install_system_packages()
+    if not (ENVIRONMENT / "bin" / "tox").exists():
+        make_environment()
+    tox = [str(ENVIRONMENT / "bin" / "tox"), "run", "--conf", str(ROOT / "tox.ini")]
+    return subprocess.call([*tox, *sys.argv[1:]], env=tox_environment())
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages of the programs that are not installed."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    missing = {
+        package for program, package in PACKAGES.items() if not shutil.which(program, path=path)
+    }
+    # Debian's python3 cannot make virtual environments without this package, and the tutorial is
+    # deployed with that python3.
+    if shutil.which("dpkg") and subprocess.call(
+        ["/usr/bin/python3", "-c", "import ensurepip"], stderr=subprocess.DEVNULL
+    ):
+        missing.update({"python3", "python3-venv"})
+    return sorted(missing)
+
+
+def install_system_packages() -> None:
+    missing = missing_packages()
+    if not missing:
+        return
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        say(f"Not installed: {', '.join(missing)}. The tests that need them are skipped;")
+        say("as root on Debian this command installs them itself.")
+        return
+    say(f"Installing {', '.join(missing)}")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    apt = ["apt-get", "-q", "-y", "--no-install-recommends"]
+    subprocess.check_call([*apt, "update"], env=environment)
+    subprocess.check_call([*apt, "install", *missing], env=environment)
+
+
+def make_environment() -> None:
+    say("Making .tox/run")
+    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+    subprocess.check_call([sys.executable, "-m", "venv", str(ENVIRONMENT)])
+    subprocess.check_call([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", "tox>=4.11"])
+
+
+def tox_environment() -> dict[str, str]:
+    """Return our environment, in which tox finds the interpreters that pyenv keeps, if it does."""
+    environment = dict(os.environ)
+    if shutil.which("pyenv"):
+        printed = subprocess.check_output(["pyenv", "versions", "--bare"], text=True)
+        current = subprocess.check_output(["pyenv", "version-name"], text=True).strip()
+        environment["PYENV_VERSION"] = ":".join([current, *printed.split()])
+    return environment
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What users import is where the documentation says, and importing it is light."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import deployer
+
+NODE = """
+    Node ParallelNode SimpleNode Env Action EnvAction required_property map_roles ALL_HOSTS
+    DefaultRoleMapping alias dont_isolate_yet isolate_one_only suppress_action_result
+    IsolationIdentifierType iter_isolations ParallelActionResult
+"""
+
+EXPORTS = {
+    "deployer.client": "start",
+    "deployer.node": NODE,
+    "deployer.node.base": "Node ParallelNode SimpleNode",
+    "deployer.node.decorators": """
+        required_property map_roles alias dont_isolate_yet isolate_one_only suppress_action_result
+    """,
+    "deployer.node.role_mapping": "ALL_HOSTS DefaultRoleMapping",
+    "deployer.host": "Host SSHHost LocalHost HostContext Stat",
+    "deployer.host.base": "Host HostContext Stat",
+    "deployer.host.ssh": "SSHHost",
+    "deployer.host.local": "LocalHost",
+    "deployer.host.vagrant": "VagrantHost",
+    "deployer.host_container": "HostsContainer HostContainer",
+    "deployer.query": "Q Query QueryResult",
+    "deployer.inspection": "Inspector PathType filters",
+    "deployer.groups": """
+        Group set_group Production Staging Beta Local Other Utility
+        production staging beta local other utility
+    """,
+    "deployer.console": "Console NoInput ProgressBar ProgressBarSteps",
+    "deployer.pseudo_terminal": "Pty DummyPty",
+    "deployer.loggers": "LoggerInterface Logger DummyLoggerInterface",
+    "deployer.loggers.default": "DefaultLogger IndentedDefaultLogger",
+    "deployer.loggers.trace": "TraceLogger",
+    "deployer.exceptions": """
+        DeployerException ExecCommandFailed ConnectionFailedException AuthenticationFailed
+        HostKeyError ConnectionTimeout ConnectionLost QueryException ActionException
+        ParallelActionException ParallelExecCommandFailed CommandTimeout NoInput
+        NodeDefinitionError NodeUsageError SudoFailed SudoAuthenticationFailed RemoteFileError
+    """,
+    "deployer.utils": "esc1 esc2 indent parse_ifconfig_output IfConfig NetworkInterface",
+    "deployer.utils.string_utils": "esc1 esc2 indent",
+    "deployer.utils.network": "parse_ifconfig_output IfConfig NetworkInterface",
+    "deployer.cli": "",
+    "deployer.shell": "",
+    "deployer.contrib.commands": "",
+    "deployer.contrib.loggers": "",
+    "deployer.contrib.nodes": "",
+    "deployer.contrib.nodes.config": "Config",
+}
+
+
+@pytest.mark.parametrize("module", EXPORTS)
+def test_a_module_has_the_names_that_users_import(module: str) -> None:
+    imported = importlib.import_module(module)
+    missing = [name for name in EXPORTS[module].split() if not hasattr(imported, name)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("module", EXPORTS)
+def test_what_a_module_says_it_exports_is_there(module: str) -> None:
+    imported = importlib.import_module(module)
+    exported = set(imported.__all__)
+    assert set(EXPORTS[module].split()) <= exported
+    assert [name for name in exported if not hasattr(imported, name)] == []
+
+
+@pytest.mark.parametrize("name", NODE.split())
+def test_the_node_modules_have_the_same_objects_as_their_package(name: str) -> None:
+    package = importlib.import_module("deployer.node")
+    for module in ("base", "decorators", "role_mapping"):
+        imported = importlib.import_module(f"deployer.node.{module}")
+        assert getattr(imported, name, getattr(package, name)) is getattr(package, name)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["deployer", "deployer.node", "deployer.host", "deployer.client", "deployer.contrib.nodes"],
+)
+def test_importing_loads_no_paramiko(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('paramiko' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_the_version_is_a_version() -> None:
+    parts = deployer.__version__.split(".")
+    assert len(parts) == 3
+    assert all(part.isdigit() for part in parts)
