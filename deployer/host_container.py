@@ -6,11 +6,10 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from .exceptions import ExecCommandFailed, NodeUsageError, ParallelExecCommandFailed
 from .host.base import Host
-from .host.files import RemoteFile
 from .host.result import RunResult
 from .loggers import DummyLoggerInterface, LoggerInterface
 from .parallel import Job, run
@@ -34,7 +33,7 @@ def parse_hosts(definition: object) -> dict[str, tuple[type[Host], ...]]:
     """
     if definition is None:
         return {}
-    if isinstance(definition, HostsContainer):
+    if isinstance(definition, _Container):
         return definition.get_hosts_as_dict()
     if isinstance(definition, Mapping):
         roles: dict[str, object] = dict(definition)
@@ -51,7 +50,7 @@ def parse_hosts(definition: object) -> dict[str, tuple[type[Host], ...]]:
 
 
 def _parse_role(role: str, value: object) -> tuple[type[Host], ...]:
-    if isinstance(value, HostsContainer):
+    if isinstance(value, _Container):
         return tuple(value.get_hosts())
     hosts = tuple(value) if isinstance(value, tuple | list | set | frozenset) else (value,)
     for host in hosts:
@@ -80,26 +79,26 @@ def _on_each(
 ) -> Callable[Concatenate[HostsContainer, P], list[T]]:
     """Make the method of a container that does the same as one of Host, on all hosts at once."""
 
-    @functools.wraps(method)
-    def on_each(self: HostsContainer, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+    def on_each(self: HostsContainer, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
         return self._run_on_each(lambda host: method(host, *args, **kwargs))
 
+    functools.update_wrapper(on_each, method)
     return on_each
 
 
 def _in_each(
     method: Callable[Concatenate[Host, P], AbstractContextManager[None]],
-) -> Callable[Concatenate[HostsContainer, P], AbstractContextManager[None]]:
-    """Make the method of a container that enters a context of all hosts."""
+) -> Callable[Concatenate[_Container, P], AbstractContextManager[None]]:
+    """Make the method of a container that enters a context of all its hosts."""
 
-    @functools.wraps(method)
     @contextmanager
-    def in_each(self: HostsContainer, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+    def in_each(self: _Container, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
         with ExitStack() as stack:
             for host in self._hosts.values():
                 stack.enter_context(method(host, *args, **kwargs))
             yield
 
+    functools.update_wrapper(in_each, method)
     return in_each
 
 
@@ -108,21 +107,15 @@ def _on_one(
 ) -> Callable[Concatenate[HostContainer, P], T]:
     """Make the method of a container of one host that does the same on it."""
 
-    @functools.wraps(method)
-    def on_one(self: HostContainer, *args: P.args, **kwargs: P.kwargs) -> T:
+    def on_one(self: HostContainer, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return method(self._host, *args, **kwargs)
 
+    functools.update_wrapper(on_one, method)
     return on_one
 
 
-class HostsContainer:
-    """Hosts by role. What it is asked to do, all of them do at once; the results are lists.
-
-    :param hosts: the host classes of each role.
-    :param pty: the terminal that they share.
-    :param logger: who is told what runs.
-    :param is_sandbox: check commands instead of running them.
-    """
+class _Container:
+    """Hosts by role, each in a context of its own."""
 
     def __init__(
         self,
@@ -149,16 +142,9 @@ class HostsContainer:
         pty: Pty | None = None,
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
-    ) -> HostsContainer:
+    ) -> Self:
         """Return a container for a ``Hosts`` class; see :func:`parse_hosts`."""
         return cls(parse_hosts(definition), pty, logger, is_sandbox)
-
-    def _part(self, roles: Mapping[str, tuple[type[Host], ...]]) -> HostsContainer:
-        """Return a container for some of these hosts, in the same contexts."""
-        part = HostsContainer({}, self.pty, self.logger, self.is_sandbox)
-        part._roles = dict(roles)
-        part._hosts = {host: self._hosts[host] for hosts in roles.values() for host in hosts}
-        return part
 
     @property
     def roles(self) -> list[str]:
@@ -175,7 +161,10 @@ class HostsContainer:
 
     def filter(self, *roles: str) -> HostsContainer:
         """Return the hosts of some of the roles; they stay in the contexts that they are in."""
-        return self._part({role: self._roles[role] for role in roles if role in self._roles})
+        part = HostsContainer({}, self.pty, self.logger, self.is_sandbox)
+        part._roles = {role: self._roles[role] for role in roles if role in self._roles}
+        part._hosts = {host: self._hosts[host] for hosts in part._roles.values() for host in hosts}
+        return part
 
     def __getitem__(self, index: int) -> HostContainer:
         return self._one(self.get_hosts()[index])
@@ -201,6 +190,20 @@ class HostsContainer:
             for role, hosts in self._roles.items()
         )
         return f"<{type(self).__name__} {roles or 'empty'}>"
+
+    cd = _in_each(Host.cd)
+    prefix = _in_each(Host.prefix)
+    env = _in_each(Host.env)
+
+
+class HostsContainer(_Container):
+    """Hosts by role. What it is asked to do, all of them do at once; the results are lists.
+
+    :param hosts: the host classes of each role.
+    :param pty: the terminal that they share.
+    :param logger: who is told what runs.
+    :param is_sandbox: check commands instead of running them.
+    """
 
     def _run_on_each(self, function: Callable[[Host], T]) -> list[T]:
         """Run a function on all hosts at once; return the results in order."""
@@ -233,12 +236,9 @@ class HostsContainer:
     has_command = _on_each(Host.has_command)
     ifconfig = _on_each(Host.ifconfig)
     get_ip_address = _on_each(Host.get_ip_address)
-    cd = _in_each(Host.cd)
-    prefix = _in_each(Host.prefix)
-    env = _in_each(Host.env)
 
 
-class HostContainer(HostsContainer):
+class HostContainer(_Container):
     """Exactly one host: its methods give plain results. This is what ``self.host`` is."""
 
     _host: Host
@@ -257,7 +257,7 @@ class HostContainer(HostsContainer):
         (self._host,) = self._hosts.values()
 
     @classmethod
-    def _of(cls, host: Host, parent: HostsContainer) -> HostContainer:
+    def _of(cls, host: Host, parent: _Container) -> HostContainer:
         """Return the container of a host of another one, in the same context."""
         roles = {
             role: (type(host),) for role, hosts in parent._roles.items() if type(host) in hosts
@@ -282,26 +282,22 @@ class HostContainer(HostsContainer):
         """Where the host is."""
         return self._host.address
 
-    def open(self, path: str, mode: str | None = None, use_sudo: bool = False) -> RemoteFile:
-        return self._host.open(path, mode, use_sudo)
-
-    open.__doc__ = Host.open.__doc__
-
+    open = _on_one(Host.open)
     get_file = _on_one(Host.get_file)
     start_interactive_shell = _on_one(Host.start_interactive_shell)
-    run = _on_one(Host.run)  # type: ignore[assignment]
-    sudo = _on_one(Host.sudo)  # type: ignore[assignment]
-    put_file = _on_one(Host.put_file)  # type: ignore[assignment]
-    stat = _on_one(Host.stat)  # type: ignore[assignment]
-    listdir = _on_one(Host.listdir)  # type: ignore[assignment]
-    listdir_stat = _on_one(Host.listdir_stat)  # type: ignore[assignment]
-    exists = _on_one(Host.exists)  # type: ignore[assignment]
-    getcwd = _on_one(Host.getcwd)  # type: ignore[assignment]
-    expand_path = _on_one(Host.expand_path)  # type: ignore[assignment]
-    get_home_directory = _on_one(Host.get_home_directory)  # type: ignore[assignment]
-    has_command = _on_one(Host.has_command)  # type: ignore[assignment]
-    ifconfig = _on_one(Host.ifconfig)  # type: ignore[assignment]
-    get_ip_address = _on_one(Host.get_ip_address)  # type: ignore[assignment]
+    run = _on_one(Host.run)
+    sudo = _on_one(Host.sudo)
+    put_file = _on_one(Host.put_file)
+    stat = _on_one(Host.stat)
+    listdir = _on_one(Host.listdir)
+    listdir_stat = _on_one(Host.listdir_stat)
+    exists = _on_one(Host.exists)
+    getcwd = _on_one(Host.getcwd)
+    expand_path = _on_one(Host.expand_path)
+    get_home_directory = _on_one(Host.get_home_directory)
+    has_command = _on_one(Host.has_command)
+    ifconfig = _on_one(Host.ifconfig)
+    get_ip_address = _on_one(Host.get_ip_address)
 
 
 def _first_result(failures: Mapping[str, BaseException]) -> RunResult:

@@ -72,7 +72,7 @@ class Pty:
         return self._interactive and _is_terminal(self.stdin) and _is_terminal(self.stdout)
 
     def get_size(self) -> tuple[int, int]:
-        """Return ``(rows, columns)``; 24 × 80 (or ``$LINES`` × ``$COLUMNS``) without a terminal."""
+        """Return ``(rows, columns)``; 24 and 80 (or ``$LINES`` and ``$COLUMNS``) elsewhere."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             size = os.get_terminal_size(self.stdout.fileno())
             if size.lines and size.columns:
@@ -176,7 +176,8 @@ class _PrefixedPty(Pty):
         self._lines = [
             _PrefixedLines(stream, prefix, lock) for stream in (parent.stdout, parent.stderr)
         ]
-        super().__init__(io.StringIO(), *self._lines, interactive=False, term="dumb")
+        stdout, stderr = self._lines
+        super().__init__(io.StringIO(), stdout, stderr, interactive=False, term="dumb")
         if isinstance(parent, _PrefixedPty):
             # What interrupts a job interrupts the jobs that it started in turn.
             self.interrupted = parent.interrupted
@@ -190,7 +191,7 @@ class _PrefixedPty(Pty):
             stream.finish_line()
 
 
-class _PrefixedLines(io.TextIOBase):
+class _PrefixedLines(io.StringIO):
     """A text stream that passes on whole lines only, so that those of several never mix."""
 
     def __init__(self, target: TextIO, prefix: str, lock: threading.Lock) -> None:

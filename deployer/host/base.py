@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import abc
-import io
-import posixpath
-import re
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import partial
-from typing import Any, BinaryIO, ClassVar, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar, TypeVar
 
 from ..exceptions import (
     CommandTimeout,
     ConnectionLost,
     ExecCommandFailed,
-    RemoteFileError,
     SudoAuthenticationFailed,
     SudoFailed,
 )
@@ -26,18 +21,9 @@ from ..pseudo_terminal import DummyPty, Pty
 from ..utils.network import IfConfig, parse_ifconfig_output
 from . import interaction
 from .channel import Channel
-from .command import HostContext, build, join_path
-from .files import (
-    AtomicWriter,
-    FileSystem,
-    LocalFileSystem,
-    RemoteFile,
-    Stat,
-    SudoWriter,
-    Writer,
-    copy_stream,
-    file_errors,
-)
+from .command import HostContext, build
+from .file_access import FileAccess
+from .files import Stat
 from .result import RunResult
 from .sudo import SudoDialogue, new_prompt
 
@@ -46,8 +32,9 @@ __all__ = ["Host", "HostContext", "RunResult", "Stat"]
 H = TypeVar("H", bound="Host")
 
 
-class Host(abc.ABC):
-    """A machine that commands run on. Subclass :class:`SSHHost` or :class:`LocalHost`.
+class Host(FileAccess):
+    """A machine that commands run on. Subclass :class:`~deployer.host.ssh.SSHHost` or
+    :class:`~deployer.host.local.LocalHost`.
 
     The class is the host: its attributes say how to reach it, and its subclasses share them. An
     instance is one user's view of it, in one thread, with a context (directory, prefixes,
@@ -59,7 +46,7 @@ class Host(abc.ABC):
     """
 
     #: The name of the host in output, logs and isolation; the name of the class by default.
-    slug: ClassVar[str] = "host"
+    slug = "host"
     #: Where it is.
     address: ClassVar[str | None] = None
     #: The password of the user, for logging in and for sudo.
@@ -103,18 +90,6 @@ class Host(abc.ABC):
     @abc.abstractmethod
     def _open_channel(self, line: str, in_pty: bool) -> AbstractContextManager[Channel]:
         """Start a shell line, and give its channel."""
-
-    @abc.abstractmethod
-    def _open_files(self) -> AbstractContextManager[FileSystem]:
-        """Give the host's files."""
-
-    @abc.abstractmethod
-    def _session_directory(self) -> str:
-        """Return the absolute path of the directory where commands start."""
-
-    @abc.abstractmethod
-    def get_home_directory(self, username: str | None = None) -> str:
-        """Return the home directory of a user; that of the login user by default."""
 
     # The context.
 
@@ -261,6 +236,10 @@ class Host(abc.ABC):
         """Run a command of ours, for its output."""
         return self.run(command, interactive=False, silent=True, **options)
 
+    def _run_outside(self, command: str, **options: Any) -> RunResult:
+        host = type(self)(self.pty, DummyLoggerInterface(), self.is_sandbox)
+        return host._ask(command, **options)
+
     def _execute(
         self,
         command: str,
@@ -358,175 +337,6 @@ class Host(abc.ABC):
             "correct `password` in the host's class"
         )
 
-    # Paths and files.
-
-    def getcwd(self) -> str:
-        """Return the absolute path of the directory that commands run in."""
-        return self.expand_path(".")
-
-    def expand_path(self, path: str, expand: bool = True) -> str:
-        """Return the absolute path of ``path``, seen from the current directory.
-
-        :param expand: False to take a leading tilde literally.
-        """
-        path = join_path(self._context.path, path, expand)
-        if path.startswith("~"):
-            user, slash, rest = path[1:].partition("/")
-            path = self.get_home_directory(user or None).rstrip("/") + slash + rest
-        elif not path.startswith("/"):
-            path = posixpath.join(self._session_directory(), path)
-        # Not `a/..`: that is another directory where `a` is a symlink.
-        return re.sub(r"/(\./)+|/+", "/", path).removesuffix("/.") or "/"
-
-    def _home_of(self, username: str, found: str) -> str:
-        if not found.startswith("/"):
-            raise RemoteFileError(f"{self.slug}: there is no user {username!r} on {self.address}")
-        return found
-
-    def open(self, path: str, mode: str | None = None, use_sudo: bool = False) -> RemoteFile:
-        """Open a file on the host, as Python's own ``open`` does.
-
-        Without a mode, the first use decides: writing replaces the file, reading reads it. Text
-        is UTF-8. What is written becomes visible at ``close``, whole, or not at all; the file
-        keeps its mode and owner, and a symlink stays one.
-
-        :param mode: ``r``, ``w``, ``a`` or ``x``, with ``b`` for bytes.
-        :param use_sudo: read or write as root; ``~`` stays the home of the login user. A new file
-            belongs to root and has the mode 644.
-        :raises RemoteFileError: also from the methods of the file.
-        """
-        return RemoteFile(
-            path,
-            mode,
-            partial(self._open_reader, path, use_sudo),
-            partial(self._open_writer, path, use_sudo, None),
-            partial(file_errors, self.slug, path, "read or write" if mode is None else _verb(mode)),
-        )
-
-    def _open_reader(self, path: str, use_sudo: bool, stack: ExitStack) -> BinaryIO:
-        stack.enter_context(
-            self.logger.log_file(
-                self.slug, path, mode="r", use_sudo=use_sudo, sandbox=self.is_sandbox
-            )
-        )
-        with file_errors(self.slug, path, "read"):
-            full_path = self.expand_path(path)
-            if use_sudo:
-                return io.BytesIO(self._read_as_root(full_path))
-            files = stack.enter_context(self._open_files())
-            if files.stat(full_path).is_dir:
-                raise IsADirectoryError(21, "it is a directory")
-            return files.open(full_path, "rb")
-
-    def _read_as_root(self, path: str) -> bytes:
-        try:
-            content = self._outside()._ask(f"cat -- {shlex.quote(path)}", use_sudo=True)
-        except ExecCommandFailed as error:
-            raise OSError(error.result.stderr.strip()) from error
-        return content.encode(errors="surrogateescape")
-
-    def _open_writer(
-        self,
-        path: str,
-        use_sudo: bool,
-        new_mode: int | None,
-        stack: ExitStack,
-        append: bool,
-        exclusive: bool,
-    ) -> Writer:
-        stack.enter_context(
-            self.logger.log_file(
-                self.slug, path, mode="w", use_sudo=use_sudo, sandbox=self.is_sandbox
-            )
-        )
-        if self.is_sandbox:
-            return _Nowhere()
-        with file_errors(self.slug, path, "write"):
-            full_path = self.expand_path(path)
-            files = stack.enter_context(self._open_files())
-            options: dict[str, Any] = {
-                "append": append,
-                "exclusive": exclusive,
-                "new_mode": new_mode,
-            }
-            if use_sudo:
-                return SudoWriter(files, full_path, self._run_as_root, **options)
-            return AtomicWriter(files, full_path, **options)
-
-    def _run_as_root(self, script: str) -> None:
-        try:
-            self._outside()._ask(f"/bin/sh -c {shlex.quote(script)}", use_sudo=True)
-        except ExecCommandFailed as error:
-            raise OSError(error.result.stderr.strip()) from error
-
-    def _outside(self: H) -> H:
-        """Return the host without a context, and without reporting what is part of a file."""
-        return type(self)(self.pty, DummyLoggerInterface(), self.is_sandbox)
-
-    def put_file(self, local_path: str, remote_path: str, use_sudo: bool = False) -> None:
-        """Copy a local file to the host; a directory as target takes it under its own name.
-
-        A new file gets the permissions of the local one.
-        """
-        here = LocalFileSystem()
-        with file_errors("this machine", local_path, "read"):
-            source = here.open(local_path, "rb")
-        with source, ExitStack() as stack:
-            if self._is_directory(remote_path):
-                remote_path = posixpath.join(remote_path, posixpath.basename(local_path))
-            with file_errors(self.slug, remote_path, "write"):
-                writer = self._open_writer(
-                    remote_path, use_sudo, here.stat(local_path).permissions, stack, False, False
-                )
-                _transfer(source, writer)
-
-    def get_file(self, remote_path: str, local_path: str, use_sudo: bool = False) -> None:
-        """Copy a file of the host here; a directory as target takes it under its own name."""
-        here = LocalFileSystem()
-        with suppress(OSError):
-            if here.stat(local_path).is_dir:
-                local_path = posixpath.join(local_path, posixpath.basename(remote_path))
-        with ExitStack() as stack:
-            source = stack.enter_context(self._open_reader(remote_path, use_sudo, stack))
-            with file_errors("this machine", local_path, "write"):
-                writer = AtomicWriter(here, local_path)
-            with file_errors(self.slug, remote_path, f"copy to {local_path}:"):
-                _transfer(source, writer)
-
-    def _is_directory(self, path: str) -> bool:
-        with suppress(RemoteFileError):
-            return self.stat(path).is_dir
-        return False
-
-    def stat(self, path: str) -> Stat:
-        """Return what is known of a file; of the one that it leads to, for a symlink."""
-        with file_errors(self.slug, path, "stat"), self._open_files() as files:
-            return files.stat(self.expand_path(path))
-
-    def listdir(self, path: str = ".") -> list[str]:
-        """Return the names in a directory, sorted."""
-        return [found.filename for found in self.listdir_stat(path)]
-
-    def listdir_stat(self, path: str = ".") -> list[Stat]:
-        """Return what is known of all files in a directory, sorted by name."""
-        with file_errors(self.slug, path, "list"), self._open_files() as files:
-            return sorted(files.listdir(self.expand_path(path)), key=lambda found: found.filename)
-
-    def exists(self, path: str, use_sudo: bool = False) -> bool:
-        """Whether there is a file or directory; a symlink that leads nowhere is none.
-
-        :param use_sudo: look as root.
-        """
-        if use_sudo:
-            command = f"test -e {shlex.quote(self.expand_path(path))}"
-            return self._outside()._ask(command, use_sudo=True, ignore_exit_status=True).ok
-        with file_errors(self.slug, path, "look for"), self._open_files() as files:
-            try:
-                files.stat(self.expand_path(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            return True
-
     # The network.
 
     def ifconfig(self) -> IfConfig:
@@ -540,31 +350,5 @@ class Host(abc.ABC):
         return self.ifconfig().get_interface(interface).ip
 
 
-class _Nowhere:
-    """Where a sandbox writes."""
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def commit(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-
-def _transfer(source: BinaryIO, writer: Writer) -> None:
-    try:
-        copy_stream(source, writer.write)
-    except BaseException:
-        writer.abort()
-        raise
-    writer.commit()
-
-
 def _as_bytes(text: str | bytes) -> bytes:
     return text.encode(errors="surrogateescape") if isinstance(text, str) else text
-
-
-def _verb(mode: str) -> str:
-    return "read" if "r" in mode else "write"

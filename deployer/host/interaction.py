@@ -1,4 +1,4 @@
-"""The one loop between a ``Pty`` and a ``Channel``: what a command prints, reads and how it ends."""
+"""The one loop between a ``Pty`` and a ``Channel``: what a command prints, reads, and its end."""
 
 from __future__ import annotations
 

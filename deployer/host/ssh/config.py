@@ -90,7 +90,7 @@ def resolve(host: HostSettings) -> Settings:
         interval = float(options.get("serveraliveinterval", 0))
     return Settings(
         hostname=hostname,
-        port=int(host.port or options.get("port", 22)),
+        port=int(host.port or options.get("port") or 22),
         username=host.username or options.get("user") or getpass.getuser(),
         key_filenames=tuple(
             os.path.expanduser(name) for name in keys or (() if explicit else _DEFAULT_KEYS)
@@ -119,10 +119,10 @@ def _files(options: dict[str, str], name: str, default: str) -> tuple[str, ...]:
 
 
 def _lookup(slug: str, filename: str | None, address: str) -> paramiko.SSHConfigDict:
-    filenames = () if filename is None else (filename,)
+    # As with `ssh -F`: a config that is named stands alone.
+    filenames: tuple[str, ...] = () if filename is None else (filename,)
     if filename == _USER_CONFIG:
-        # As with `ssh -F`: a config that is named stands alone.
-        filenames = (filename, _SYSTEM_CONFIG)
+        filenames = (_USER_CONFIG, _SYSTEM_CONFIG)
     try:
         stamps = tuple(_stamp(os.path.expanduser(name)) for name in filenames)
         return _parse(filenames, stamps).lookup(address)
@@ -144,7 +144,7 @@ def _parse(filenames: tuple[str, ...], stamps: tuple[int | None, ...]) -> parami
     config = paramiko.SSHConfig()
     for filename, stamp in zip(filenames, stamps, strict=True):
         if stamp is not None:
-            config.parse(iter(list(_lines(os.path.expanduser(filename)))))  # type: ignore[arg-type]
+            config.parse(iter(list(_lines(os.path.expanduser(filename)))))
     return config
 
 

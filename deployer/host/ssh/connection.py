@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
+import itertools
 import socket
 import threading
 import time
@@ -17,20 +17,17 @@ from ...exceptions import (
     ConnectionFailedException,
     ConnectionLost,
     ConnectionTimeout,
-    HostKeyError,
 )
 from . import known_hosts, tuning
 from .authentication import authenticate
 from .config import Settings, resolve
-from .known_hosts import Verdict
+from .host_key import check_host_key
+from .sessions import Place, Sessions
 
 if TYPE_CHECKING:
     from .host import SSHHost
 
 __all__ = ["Connection", "ConnectionPool", "connections"]
-
-# sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
-_MAX_SESSIONS = 10
 
 
 class Connection:
@@ -41,7 +38,7 @@ class Connection:
         self._lock = threading.Lock()
         self._transport: paramiko.Transport | None = None
         self._gateways: list[paramiko.Transport] = []
-        self._sessions = _Sessions()
+        self._sessions = Sessions()
         self._idle_sftp: paramiko.SFTPClient | None = None
         self.home_directories: dict[str | None, str] = {}
 
@@ -123,17 +120,22 @@ class Connection:
         if client is not None:
             _close_sftp(client)
 
-    def _open_session(self, transport: paramiko.Transport, place: _Place) -> paramiko.Channel:
-        while True:
+    def _open_session(self, transport: paramiko.Transport, place: Place) -> paramiko.Channel:
+        for attempt in itertools.count(1):
             try:
                 return transport.open_session(timeout=resolve(self._host).timeout)
-            except paramiko.ChannelException as error:
-                if not place.wait_for_another():
-                    raise ConnectionFailedException(
-                        f"{self._host.slug}: {self._host.address} refused a session: {error.text}"
-                    ) from error
             except (paramiko.SSHException, EOFError, OSError) as error:
-                raise self._lost() from error
+                # Of several refusals at once, paramiko gives only one thread the reason.
+                refused = "Unable to open channel" in str(error) or isinstance(
+                    error, paramiko.ChannelException
+                )
+                if not refused or not transport.is_active():
+                    raise self._lost() from error
+                if not place.wait_after_refusal(attempt):
+                    raise ConnectionFailedException(
+                        f"{self._host.slug}: {self._host.address} refuses a session: {error}"
+                    ) from error
+        raise AssertionError("count() does not end")
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
@@ -141,7 +143,7 @@ class Connection:
             "opens a new one"
         )
 
-    def _open(self, notify: Callable[[str], None]) -> tuple[paramiko.Transport, _Sessions]:
+    def _open(self, notify: Callable[[str], None]) -> tuple[paramiko.Transport, Sessions]:
         with self._lock:
             if self._transport is None or not self._transport.is_active():
                 self._close()
@@ -152,22 +154,20 @@ class Connection:
                 except BaseException:
                     self._close()
                     raise
-                self._sessions = _Sessions()
+                self._sessions = Sessions()
             return self._transport, self._sessions
 
     def _dial(self, settings: Settings, notify: Callable[[str], None]) -> socket.socket:
         if settings.proxy_command:
             return paramiko.ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
-        sock: socket.socket | None = None
         for jump in settings.proxy_jump:
             gateway = _gateway_class(self._host, jump)
             hop = resolve(gateway)
-            if sock is None:
-                sock = _tcp(gateway, hop)
-            else:
-                sock = self._through_gateway(gateway, hop)
+            sock = self._through_gateway(gateway, hop) if self._gateways else _tcp(gateway, hop)
             self._gateways.append(_connect(gateway, hop, sock, notify))
-        return self._through_gateway(self._host, settings) if sock else _tcp(self._host, settings)
+        if self._gateways:
+            return self._through_gateway(self._host, settings)
+        return _tcp(self._host, settings)
 
     def _through_gateway(self, host: type[SSHHost], settings: Settings) -> socket.socket:
         try:
@@ -224,54 +224,6 @@ class ConnectionPool:
 
 
 connections = ConnectionPool()
-
-
-class _Sessions:
-    """Counts the sessions on a connection, and makes those wait that the server would refuse."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._limit = _MAX_SESSIONS
-        self._open = 0
-
-    @contextlib.contextmanager
-    def place(self, make_room: Callable[[], None]) -> Iterator[_Place]:
-        with self._condition:
-            full = self._open >= self._limit
-        if full:
-            make_room()
-        with self._condition:
-            self._condition.wait_for(lambda: self._open < self._limit)
-            self._open += 1
-        try:
-            yield _Place(self, make_room)
-        finally:
-            with self._condition:
-                self._open -= 1
-                self._condition.notify()
-
-    def lower_limit(self) -> bool:
-        """Learn that the server refuses one more than the others that are open.
-
-        Returns once one of them has ended; False when there are no others.
-        """
-        with self._condition:
-            if self._open <= 1:
-                return False
-            others = self._open - 1
-            self._limit = max(1, min(self._limit, others))
-            self._condition.wait_for(lambda: self._open <= others)
-            return True
-
-
-class _Place:
-    def __init__(self, sessions: _Sessions, make_room: Callable[[], None]) -> None:
-        self._sessions = sessions
-        self._make_room = make_room
-
-    def wait_for_another(self) -> bool:
-        self._make_room()
-        return self._sessions.lower_limit()
 
 
 def _is_alive(client: paramiko.SFTPClient) -> bool:
@@ -378,52 +330,4 @@ def _handshake(
             f"{error or 'it did not answer in time'}; is it an SSH server?"
         ) from error
     key = transport.get_remote_server_key()
-    _check_host_key(host, settings, known, key.get_name(), key.asbytes(), notify)
-
-
-def _check_host_key(
-    host: type[SSHHost],
-    settings: Settings,
-    known: list[known_hosts.KnownKey],
-    kind: str,
-    key: bytes,
-    notify: Callable[[str], None],
-) -> None:
-    verdict, entry = known_hosts.judge(known, kind, key)
-    shown = f"{kind} {known_hosts.fingerprint(key)}"
-    where = known_hosts.host_label(settings.host_key_name, settings.port)
-    if verdict is Verdict.KNOWN:
-        return
-    if verdict is Verdict.REVOKED:
-        assert entry is not None
-        raise HostKeyError(
-            f"{host.slug}: the key of {where}, {shown}, is revoked by {entry.filename} line "
-            f"{entry.line}; nothing was sent to it"
-        )
-    if verdict is Verdict.CHANGED:
-        assert entry is not None
-        before = f"{entry.kind} {known_hosts.fingerprint(entry.key)}"
-        raise HostKeyError(
-            f"{host.slug}: the key of {where} has changed: it is {shown}, and {entry.filename} "
-            f"line {entry.line} says {before}. Somebody may be listening in; nothing was sent. If "
-            "the host is known to have a new key, remove that line"
-        )
-    if settings.reject_unknown_hosts:
-        raise HostKeyError(
-            f"{host.slug}: the key of {where}, {shown}, is unknown, and unknown hosts are to be "
-            "rejected. Connect once with `ssh` after checking the fingerprint, or add it to "
-            "known_hosts"
-        )
-    if not settings.user_known_hosts:
-        return
-    filename = settings.user_known_hosts[0]
-    try:
-        known_hosts.add(
-            filename, settings.host_key_name, settings.port, kind, key, settings.hash_known_hosts
-        )
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        notify(f"{host.slug}: accepted the new key of {where}, {shown}; not kept in {filename}: "
-               f"{reason}\n")  # fmt: skip
-    else:
-        notify(f"{host.slug}: added the new key of {where} to {filename}: {shown}\n")
+    check_host_key(host.slug, settings, known, key.get_name(), key.asbytes(), notify)

@@ -115,7 +115,7 @@ class SSHHost(Host):
                 with self._open_files() as files:
                     known[None] = files.real_path(".")
             else:
-                found = self._outside()._ask(f"echo {shell_path('~' + username)}")
+                found = self._run_outside(f"echo {shell_path('~' + username)}")
                 known[username] = self._home_of(username, found.rstrip("\n"))
         return known[username]
 

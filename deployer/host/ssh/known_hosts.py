@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["KnownKey", "Verdict", "add", "fingerprint", "find", "host_label", "judge", "parse"]
+__all__ = ["KnownKey", "Verdict", "add", "find", "fingerprint", "host_label", "judge", "parse"]
 
 
 @dataclass(frozen=True)

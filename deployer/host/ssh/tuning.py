@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
+from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 
 __all__ = ["Transport", "Waker", "attach_waker", "exit_signal", "prepare_socket", "send_signal"]
 
@@ -29,11 +29,10 @@ def prepare_socket(sock: socket.socket) -> None:
 
 
 class Transport(paramiko.Transport):
-    """paramiko's transport, which also keeps the signal that ended a command."""
+    """paramiko's transport, which also keeps the signal that ended a command, and closes safely."""
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
-        # Also keeps a debug log from being formatted for each message.
         options = self.get_security_options()
         others = [name for name in options.ciphers if name not in _FIRST_CIPHERS]
         options.ciphers = [*_FIRST_CIPHERS, *others]
@@ -51,8 +50,24 @@ def _handle_channel_request(channel: Any, message: paramiko.Message) -> None:
     paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]
 
 
+def _handle_channel_close(channel: Any, message: paramiko.Message) -> None:
+    # paramiko would answer here, in the thread of the transport, while the thread that uses the
+    # channel may be about to send something on it. That would then arrive after the answer, for a
+    # channel that is no more, and OpenSSH drops the whole connection over it. So the answer is
+    # left to the thread that uses the channel: it closes it in any case.
+    with channel.lock:
+        channel.eof_received = True
+        channel.eof_sent = True
+        channel.in_buffer.close()
+        channel.in_stderr_buffer.close()
+        channel.out_buffer_cv.notify_all()
+        channel.event.set()
+        channel.status_event.set()
+
+
 Transport._channel_handler_table = {  # type: ignore[attr-defined]
     **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
+    MSG_CHANNEL_CLOSE: _handle_channel_close,
     MSG_CHANNEL_REQUEST: _handle_channel_request,
 }
 
@@ -70,11 +85,11 @@ def send_signal(channel: paramiko.Channel, name: str) -> None:
     """
     message = paramiko.Message()
     message.add_byte(cMSG_CHANNEL_REQUEST)
-    message.add_int(channel.remote_chanid)  # type: ignore[attr-defined]
+    message.add_int(channel.remote_chanid)
     message.add_string("signal")
     message.add_boolean(False)
     message.add_string(name)
-    channel.transport._send_user_message(message)  # type: ignore[attr-defined]
+    channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
 
 class Waker:

@@ -1,0 +1,270 @@
+"""What every host does with commands: here, and over a real SSH server."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import threading
+import time
+
+import pytest
+
+from deployer.exceptions import CommandTimeout, ExecCommandFailed
+from deployer.host import Host, LocalHost
+from deployer.loggers import LoggerInterface, TraceLogger
+from deployer.pseudo_terminal import DummyPty
+
+HostClass = type[Host]
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host_class(request: pytest.FixtureRequest) -> HostClass:
+    if request.param == "local":
+        return type("Here", (LocalHost,), {})
+    found: HostClass = request.getfixturevalue("ssh_host")
+    return found
+
+
+@pytest.fixture
+def host(host_class: HostClass) -> Host:
+    return host_class()
+
+
+def test_a_result_is_the_output_with_the_rest_beside_it(host: Host) -> None:
+    result = host.run("echo out; echo err >&2")
+    assert result == result.stdout == "out\n"
+    assert isinstance(result, str)
+    assert type(result.stdout) is str
+    assert result.stderr == "err\n"
+    assert (result.exit_status, result.exit_signal, result.ok) == (0, None, True)
+    assert result.command == "echo out; echo err >&2"
+    assert result.host == host.slug
+    assert result.duration > 0
+
+
+def test_a_result_can_be_pickled(host: Host) -> None:
+    result = host.run("echo out; exit 3", ignore_exit_status=True)
+    again = pickle.loads(pickle.dumps(result))
+    assert (again, again.exit_status, again.host) == ("out\n", 3, host.slug)
+
+
+def test_a_failure_carries_the_result_and_shows_the_end_of_the_output(host: Host) -> None:
+    with pytest.raises(ExecCommandFailed) as caught:
+        host.run("seq 9; echo reason >&2; exit 3")
+    assert caught.value.result.stdout == "".join(f"{n}\n" for n in range(1, 10))
+    assert (caught.value.exit_status, caught.value.host) == (3, host.slug)
+    assert str(caught.value) == (
+        f"{host.slug}: 'seq 9; echo reason >&2; exit 3' failed with exit status 3\n    reason"
+    )
+
+
+def test_the_exit_status_can_be_ignored(host: Host) -> None:
+    result = host.run("exit 3", ignore_exit_status=True)
+    assert (result.exit_status, result.ok) == (3, False)
+
+
+def test_a_signal_has_a_name(host: Host) -> None:
+    result = host.run("kill -9 $$", ignore_exit_status=True)
+    assert (result.exit_status, result.exit_signal) == (None, "KILL")
+    with pytest.raises(ExecCommandFailed, match="ended by the signal KILL"):
+        host.run("kill -9 $$")
+
+
+def test_output_is_shown_as_it_arrives_unless_silent(host_class: HostClass) -> None:
+    pty = DummyPty()
+    host_class(pty).run("echo out; sleep 0.1; echo err >&2")
+    assert pty.get_output() == "out\nerr\n"
+    quiet = DummyPty()
+    host_class(quiet).run("echo out", silent=True)
+    assert quiet.get_output() == ""
+
+
+def test_a_character_in_two_pieces_is_shown_whole(host_class: HostClass) -> None:
+    pty = DummyPty()
+    host_class(pty).run(r"printf '\303'; sleep 0.2; printf '\251\n'")
+    assert pty.get_output() == "é\n"
+
+
+def test_bytes_that_are_no_text_are_kept(host: Host) -> None:
+    result = host.run(r"printf 'a\377\000b'")
+    assert result.encode(errors="surrogateescape") == b"a\xff\x00b"
+
+
+def test_input_is_all_that_a_command_reads(host: Host) -> None:
+    assert host.run("cat", initial_input="line\n") == "line\n"
+    assert host.run("cat", initial_input=b"\xff\n").encode(errors="surrogateescape") == b"\xff\n"
+    assert host.run("cat") == ""
+
+
+def test_much_input_and_output_pass_each_other(host: Host) -> None:
+    text = "0123456789" * 200_000
+    assert host.run("tee /dev/stderr", initial_input=text, silent=True) == text
+
+
+def test_input_that_nobody_reads_is_no_error(host: Host) -> None:
+    assert host.run("exec <&-; echo done", initial_input="x" * 1_000_000) == "done\n"
+
+
+def test_a_daemon_that_keeps_the_streams_does_not_keep_us(host: Host) -> None:
+    begun = time.monotonic()
+    assert host.run("sleep 1234 & echo $!").strip().isdigit()
+    assert time.monotonic() - begun < 60
+    host.run("pkill -f 'sleep 1234'")
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_it_started(host: Host) -> None:
+    with pytest.raises(CommandTimeout, match=r"did not end within 0\.5 seconds") as caught:
+        host.run("echo begun; sleep 4321 | sleep 4321", timeout=0.5)
+    assert caught.value.result.stdout == "begun\n"
+    assert host.run("pgrep -f '[s]leep 4321'", ignore_exit_status=True) == ""
+
+
+def test_a_quick_command_is_not_disturbed_by_a_timeout(host: Host) -> None:
+    assert host.run("echo quick", timeout=60) == "quick\n"
+
+
+def test_in_a_terminal_both_streams_are_one(host: Host) -> None:
+    result = host.run("tty; stty size; echo err >&2; test -t 0", interactive=True)
+    assert re.fullmatch(r"/dev/pts/\d+\n40 80\nerr\n", result)
+    assert result.stderr == ""
+
+
+def test_away_from_a_terminal_there_is_none(host: Host) -> None:
+    assert host.run("tty", ignore_exit_status=True) == "not a tty\n"
+
+
+def test_what_is_typed_ahead_reaches_a_terminal(host: Host) -> None:
+    result = host.run(
+        "stty -echo; echo ready; read x; echo got $x",
+        interactive=True,
+        initial_input="hello\n",
+    )
+    assert result.endswith("ready\ngot hello\n")
+
+
+def test_contexts_nest_and_end(host: Host) -> None:
+    before = host.context
+    with host.cd("/usr"), host.env("WHO", "it's \"$me\""):
+        with host.cd("share"), host.prefix("GREETING=hello"):
+            assert host.run('echo "$PWD $GREETING $WHO"') == '/usr/share hello it\'s "$me"\n'
+        assert host.run('echo "$PWD-$GREETING"') == "/usr-\n"
+    assert host.context == before
+
+
+def test_contexts_end_after_an_exception(host: Host) -> None:
+    with pytest.raises(ExecCommandFailed), host.cd("/usr"), host.env("A", "1"):
+        host.run("false")
+    assert host.run("echo $PWD$A").strip() != "/usr1"
+
+
+def test_the_tilde_is_the_home_directory(host: Host) -> None:
+    home = host.run("echo ~").strip()
+    with host.cd("~", expand=True):
+        assert host.run("pwd").strip() == home == host.getcwd()
+    with host.cd("~/."):
+        assert host.run("pwd").strip() == home
+    with host.cd("~root"):
+        assert host.run("pwd").strip() == "/root" or not host.exists("/root")
+
+
+def test_a_missing_directory_is_the_commands_failure(host: Host) -> None:
+    with host.cd("/missing"), pytest.raises(ExecCommandFailed, match="/missing"):
+        host.run("true; echo ran")
+
+
+def test_a_sandbox_checks_and_runs_nothing(host_class: HostClass) -> None:
+    host = host_class(is_sandbox=True)
+    assert host.run("echo ran") == ""
+    assert host_class().run("echo ran", sandbox=True) == ""
+    with pytest.raises(ExecCommandFailed):
+        host.run("if then")
+    with host.open("/nowhere/at/all", "w") as file:
+        file.write("nothing")
+
+
+def test_hosts_know_their_commands(host: Host) -> None:
+    assert host.has_command("sh")
+    assert not host.has_command("no-such-command")
+    assert not host.has_command("x; true")
+
+
+def test_hosts_know_their_addresses(host: Host) -> None:
+    assert host.get_ip_address("lo") == "127.0.0.1"
+    assert "lo" in [interface.name for interface in host.ifconfig().interfaces]
+    with pytest.raises(LookupError, match="nope"):
+        host.get_ip_address("nope")
+
+
+def test_threads_on_one_host_do_not_mix(host_class: HostClass) -> None:
+    wrong: list[str] = []
+
+    def work(number: int) -> None:
+        host = host_class()
+        with host.cd("/usr" if number % 2 else "/"), host.env("NUMBER", str(number)):
+            for _ in range(5):
+                found = host.run("echo $PWD $NUMBER")
+                if found != f"{'/usr' if number % 2 else '/'} {number}\n":
+                    wrong.append(found)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_loggers_see_commands_and_how_they_end(host_class: HostClass) -> None:
+    seen = TraceLogger()
+    logger = LoggerInterface()
+    logger.attach(seen)
+    host = host_class(logger=logger)
+    host.run("true")
+    host.run("exit 4", ignore_exit_status=True)
+    runs = [(entry.host, entry.command, entry.exit_status) for entry in seen.runs]
+    assert runs == [(host.slug, "true", 0), (host.slug, "exit 4", 4)]
+
+
+def test_an_interrupt_from_outside_ends_the_command(host_class: HostClass) -> None:
+    pty = DummyPty()
+    host = host_class(pty)
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            host.run("echo begun; exec sleep 2345")
+        except KeyboardInterrupt as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while "begun" not in pty.get_output() and time.monotonic() < deadline:
+        thread.join(0.01)
+    pty.interrupted.set()
+    thread.join(30)
+    assert len(raised) == 1
+    assert host_class().run("pgrep -f '[s]leep 2345'", ignore_exit_status=True) == ""
+
+
+def test_an_interactive_shell_is_in_the_context(host_class: HostClass) -> None:
+    pty = DummyPty()
+    host = host_class(pty)
+    with host.cd("/usr"):
+        host.start_interactive_shell(initial_input="echo in-$PWD; exit\n")
+    assert "in-/usr" in pty.get_output()
+
+
+def test_slugs_default_to_the_name_of_the_class() -> None:
+    class Base(LocalHost):
+        slug = "base"
+
+    class Derived(Base):
+        pass
+
+    assert (Base.slug, Derived.slug) == ("base", "Derived")
+
+
+def test_no_instance_shows_the_password(host_class: HostClass) -> None:
+    with_password = type("Secretive", (host_class,), {"password": "s3cret"})
+    assert "s3cret" not in repr(with_password())

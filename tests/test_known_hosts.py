@@ -1,0 +1,124 @@
+"""known_hosts files, as OpenSSH writes and reads them."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployer.host.ssh import known_hosts
+from deployer.host.ssh.known_hosts import Verdict, add, find, fingerprint, judge, parse
+
+KEY = b"the key of the host"
+OTHER = b"another key"
+
+
+def encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str) -> str:
+        file = tmp_path / "known_hosts"
+        file.write_text(text)
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("lines", "hostname", "port", "verdict"),
+    [
+        ("web ed25519 {key}", "web", 22, Verdict.KNOWN),
+        ("web ed25519 {key}", "db", 22, Verdict.UNKNOWN),
+        ("web ed25519 {other}", "web", 22, Verdict.CHANGED),
+        ("web rsa {other}", "web", 22, Verdict.CHANGED),
+        ("web rsa {other}\nweb ed25519 {key}", "web", 22, Verdict.KNOWN),
+        ("web,10.0.0.1 ed25519 {key} comment", "10.0.0.1", 22, Verdict.KNOWN),
+        ("[web]:2222 ed25519 {key}", "web", 2222, Verdict.KNOWN),
+        ("[web]:2222 ed25519 {key}", "web", 22, Verdict.UNKNOWN),
+        ("web ed25519 {key}", "web", 2222, Verdict.KNOWN),
+        ("*.example.com,!db.example.com ed25519 {key}", "www.example.com", 22, Verdict.KNOWN),
+        ("*.example.com,!db.example.com ed25519 {key}", "db.example.com", 22, Verdict.UNKNOWN),
+        ("WEB ed25519 {key}", "web", 22, Verdict.KNOWN),
+        ("@revoked * ed25519 {key}", "web", 22, Verdict.REVOKED),
+        ("@revoked * ed25519 {key}\nweb ed25519 {key}", "web", 22, Verdict.REVOKED),
+        ("@cert-authority * ed25519 {key}", "web", 22, Verdict.UNKNOWN),
+        ("# web ed25519 {key}\n\ngarbage\nweb\nweb ed25519 !!!\n", "web", 22, Verdict.UNKNOWN),
+        ("w[e]b ed25519 {key}", "web", 22, Verdict.UNKNOWN),
+    ],
+)
+def test_what_the_file_says(
+    known: Callable[[str], str], lines: str, hostname: str, port: int, verdict: Verdict
+) -> None:
+    filename = known(lines.format(key=encoded(KEY), other=encoded(OTHER)))
+    assert judge(find([filename], hostname, port), "ed25519", KEY)[0] is verdict
+
+
+def test_the_line_that_disagrees_is_named(known: Callable[[str], str]) -> None:
+    filename = known(f"# first\nweb ed25519 {encoded(OTHER)}\n")
+    _, entry = judge(find([filename], "web", 22), "ed25519", KEY)
+    assert entry is not None
+    assert (entry.filename, entry.line, entry.key) == (filename, 2, OTHER)
+
+
+def test_names_that_ssh_keygen_hashed_are_found(known: Callable[[str], str]) -> None:
+    filename = known("")
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{filename}_key"], check=True
+    )
+    kind, key, *_ = Path(f"{filename}_key.pub").read_text().split()
+    Path(filename).write_text(f"[web]:2222 {kind} {key}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", filename], check=True, capture_output=True)
+    assert "web" not in Path(filename).read_text()
+    found = find([filename], "web", 2222)
+    assert judge(found, kind, base64.b64decode(key))[0] is Verdict.KNOWN
+    assert find([filename], "db", 2222) == []
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_ssh_keygen_finds_what_was_added(tmp_path: Path, hashed: bool) -> None:
+    filename = tmp_path / "new" / "known_hosts"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "k"], check=True)
+    kind, key, *_ = (tmp_path / "k.pub").read_text().split()
+    add(str(filename), "web", 2222, kind, base64.b64decode(key), hashed)
+    found = subprocess.run(
+        ["ssh-keygen", "-F", "[web]:2222", "-f", filename], check=True, capture_output=True, text=True
+    ).stdout
+    assert key in found
+    assert ("web" not in filename.read_text()) == hashed
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", tmp_path / "k.pub"], check=True, capture_output=True, text=True
+    ).stdout
+    assert fingerprint(base64.b64decode(key)) == shown.split()[1]
+
+
+def test_a_key_is_added_once_and_behind_an_unfinished_line(known: Callable[[str], str]) -> None:
+    filename = known("db ed25519 AAAA")
+    for _ in range(2):
+        add(filename, "web", 22, "ed25519", KEY, hashed=False)
+    assert Path(filename).read_text() == f"db ed25519 AAAA\nweb ed25519 {encoded(KEY)}\n"
+
+
+def test_many_first_contacts_at_once_leave_every_line_whole(known: Callable[[str], str]) -> None:
+    filename = known("")
+    threads = [
+        threading.Thread(target=add, args=(filename, f"web{n}", 22, "ed25519", KEY, n % 2 == 0))
+        for n in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = parse(Path(filename).read_text(), filename)
+    assert len(entries) == len(Path(filename).read_text().splitlines()) == 50
+    assert all(known_hosts.find([filename], f"web{n}", 22) for n in range(50))
+
+
+def test_a_file_that_is_missing_knows_nobody(tmp_path: Path) -> None:
+    assert find([str(tmp_path / "missing")], "web", 22) == []
