@@ -12,10 +12,10 @@ assert version, "deployer/__init__.py has no __version__"
 
 docs = ["sphinx>=7"]
 lint = ["ruff>=0.6"]
-types = ["mypy>=1.11", "types-paramiko"]
+types = ["basedpyright>=1.20", "mypy>=1.11", "types-paramiko"]
 test = [
     "hypothesis>=6",
-    "packaging",
+    "mypy>=1.11",
     "pyte>=0.8",
     "pytest>=8",
     "pytest-timeout>=2.3",

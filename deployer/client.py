@@ -12,7 +12,7 @@ from .exceptions import DeployerException
 from .loggers import Logger
 from .node import Env, Node
 from .pseudo_terminal import write_text
-from .run import make_env, run_action, run_shell
+from .run import make_env, run_action, run_scp, run_shell
 from .shell import Status
 from .shell.display import describe_failure
 
@@ -74,13 +74,7 @@ def _run_in(env: Env, program: str, arguments: argparse.Namespace) -> int:
     if arguments.command == "scp" or arguments.scp:
         if arguments.words:
             return _refuse(program, "--scp opens a shell of its own, and takes no action")
-        # Imported here: most runs need none.
-        from .scp_shell import open_scp_shell
-
-        try:
-            return open_scp_shell(env)
-        except DeployerException as error:
-            return _refuse(program, str(error))
+        return run_scp(env)
     # What follows a ``--`` are words, whatever they begin with.
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if words:

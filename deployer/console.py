@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shlex
 import subprocess
@@ -126,11 +127,8 @@ class Console:
         :param root: the node (or Env) to begin at; the answer is of the same kind.
         :param filter: which nodes are offered; see ``deployer.inspection.filters``.
         """
-        # The only import from above: a console that needs no tree must not load one.
-        from .inspection import Inspector
-
-        nodes = list(Inspector(root).walk(filter))
-        named = [(Inspector(node).get_full_name(), node) for node in nodes]
+        nodes = list(_inspect(root).walk(filter))
+        named = [(_inspect(node).get_full_name(), node) for node in nodes]
         return self._select(prompt, named)
 
     def select_node_isolation(self, node: Any) -> Any:
@@ -138,13 +136,11 @@ class Console:
 
         A node that is one cell, or none, is returned as it is.
         """
-        from .inspection import Inspector
-
-        cells = list(Inspector(node).iter_isolations())
+        cells = list(_inspect(node).iter_isolations())
         if len(cells) < 2:
             return cells[0].node if cells else node
         named = [(cell.name, cell.node) for cell in cells]
-        return self._select(f"Select a host of {Inspector(node).get_name()}", named)
+        return self._select(f"Select a host of {_inspect(node).get_full_name()}", named)
 
     def _select(self, prompt: str, options: Sequence[tuple[str, T]]) -> T:
         """Ask for one of many options, by its number in a list or by its name."""
@@ -277,6 +273,11 @@ class Console:
     ) -> ProgressBarSteps:
         """Return a progress bar whose steps have names, for a ``with`` block."""
         return ProgressBarSteps(self._pty, message, steps, clear_on_finish)
+
+
+def _inspect(node: Any) -> Any:
+    # Looked up when there is a node to look at: the tree is built upon this module.
+    return importlib.import_module("deployer.inspection").Inspector(node)
 
 
 def _assign_letters(names: Sequence[str]) -> dict[str, str]:

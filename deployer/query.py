@@ -204,7 +204,13 @@ class _Item(_Operation):
         return of.result[_resolve(self.key, instance, parts)], parts
 
     def source(self) -> tuple[str, int]:
-        return f"{_source(self.of, _ATOM)}[{self.key!r}]", _ATOM
+        key = self.key
+        if isinstance(key, slice):
+            parts = [key.start, key.stop] + ([key.step] if key.step is not None else [])
+            shown = ":".join("" if part is None else repr(part) for part in parts)
+        else:
+            shown = repr(key)
+        return f"{_source(self.of, _ATOM)}[{shown}]", _ATOM
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +307,8 @@ def _resolve(value: Any, instance: object, parts: list[QueryResult]) -> Any:
     # Subclasses, such as named tuples, may be made differently: those stay as they are.
     if type(value) in (list, tuple, set, frozenset):
         return type(value)(_resolve(item, instance, parts) for item in value)
+    if isinstance(value, slice):
+        return slice(*(_resolve(x, instance, parts) for x in (value.start, value.stop, value.step)))
     if type(value) is dict:
         return {
             _resolve(key, instance, parts): _resolve(item, instance, parts)
@@ -367,12 +375,13 @@ def _define_operators() -> None:
     def unary(symbol: str, function: Callable[[Any], Any]) -> Any:
         return lambda self: Query(_Unary(symbol, function, self))
 
-    for name, symbol, unary_function in [
+    unary_operators: list[tuple[str, str, Callable[[Any], Any]]] = [
         ("neg", "-", operator.neg),
         ("pos", "+", operator.pos),
         ("invert", "~", operator.not_),
-    ]:
-        setattr(Query, f"__{name}__", unary(symbol, unary_function))
+    ]
+    for name, symbol, operation in unary_operators:
+        setattr(Query, f"__{name}__", unary(symbol, operation))
 
 
 _define_operators()

@@ -200,9 +200,11 @@ class DjangoDeployment(Node):
 
     def run_management_command(self, command):
         """Run a command of ``manage.py`` in the virtualenv."""
-        with self.host.prefix(self.virtual_env.activate_cmd):
-            with self.host.cd(self.git.project_directory):
-                self.host.run(f"python manage.py {command}")
+        with (
+            self.host.prefix(self.virtual_env.activate_cmd),
+            self.host.cd(self.git.project_directory),
+        ):
+            self.host.run(f"python manage.py {command}")
 
     def django_shell(self):
         """Open Django's interactive shell."""
@@ -210,9 +212,11 @@ class DjangoDeployment(Node):
 
     def run_gunicorn(self):
         """Run gunicorn here and now, to see what it says; Ctrl-C ends it."""
-        with self.host.prefix(self.virtual_env.activate_cmd):
-            with self.host.cd(self.git.project_directory):
-                self.host.run(f"gunicorn --bind '{esc1(self.bind)}' '{esc1(self.wsgi)}'")
+        with (
+            self.host.prefix(self.virtual_env.activate_cmd),
+            self.host.cd(self.git.project_directory),
+        ):
+            self.host.run(f"gunicorn --bind '{esc1(self.bind)}' '{esc1(self.wsgi)}'")
 
 
 def setting(name, default=None):

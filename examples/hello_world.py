@@ -21,7 +21,7 @@ class HelloWorld(Node):
     def deploy(self, name="world"):
         """Publish a new release of the page, and show it."""
         directory = self.host.expand_path(self.directory)
-        release = self.host.run("date -u +%Y%m%dT%H%M%S.%N").strip()
+        release = self.host.run("date -u +%Y%m%dT%H%M%S.%N", silent=True).strip()
         self.host.run(f"mkdir -p '{directory}/{release}'")
 
         with self.host.cd(directory):

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from run import PACKAGES
 from world import SHELLS, Server, World, WorldRefused, new_world
 
 if TYPE_CHECKING:
     from deployer.host import SSHHost
 
-IN_CI = bool(os.environ.get("CI"))
+
+def in_ci() -> bool:
+    """Whether this is a run of CI, where everything that tests need has to be there."""
+    return bool(os.environ.get("CI"))
 
 
 def need(program: str) -> str:
@@ -23,7 +27,7 @@ def need(program: str) -> str:
     path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if path is None:
         reason = f"{program} is not installed (Debian's package {PACKAGES[program]})"
-        if IN_CI:
+        if in_ci():
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     return path
@@ -55,12 +59,16 @@ def sshd(world: World) -> Iterator[Server]:
 
 
 @pytest.fixture
-def new_ssh_host(world: World, sshd: Server, tmp_path: Path) -> Callable[..., type[SSHHost]]:
+def new_ssh_host(
+    world: World, sshd: Server, tmp_path: Path
+) -> Iterator[Callable[..., type[SSHHost]]]:
     """Return a function that makes a class for a user of the world, on `sshd` or another server.
 
     The server's key is known; keyword arguments are more attributes of the class.
     """
     from deployer.host import SSHHost
+
+    made: list[type[SSHHost]] = []
 
     def new_ssh_host(
         user: str = "deploy", server: Server = sshd, name: str = "Remote", **attributes: Any
@@ -81,9 +89,13 @@ def new_ssh_host(world: World, sshd: Server, tmp_path: Path) -> Callable[..., ty
             "key_filename": world.key_filename,
             "config_filename": str(config),
         }
-        return type(name, (SSHHost,), settings | attributes)
+        host = type(name, (SSHHost,), settings | attributes)
+        made.append(host)
+        return host
 
-    return new_ssh_host
+    yield new_ssh_host
+    for host in made:
+        host.close_connection()
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ PACKAGES = {
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):
+    # Run by whatever python3 is, which may be older than what the project is written for.
+    if sys.version_info < (3, 11):  # noqa: UP036
         say("deployer needs Python 3.11 or newer, and so do its tests.")
         return 1
     install_system_packages()
@@ -53,10 +54,9 @@ def missing_packages() -> list[str]:
     }
     # Debian's python3 cannot make virtual environments without this package, and the tutorial is
     # deployed with that python3.
-    if shutil.which("dpkg") and subprocess.call(
-        ["/usr/bin/python3", "-c", "import ensurepip"], stderr=subprocess.DEVNULL
-    ):
-        missing.update({"python3", "python3-venv"})
+    ensurepip = Path("/usr/lib").glob("python3*/ensurepip/__main__.py")
+    if shutil.which("dpkg") and not list(ensurepip):
+        missing.add("python3-venv")
     return sorted(missing)
 
 
@@ -86,9 +86,9 @@ def tox_environment() -> dict[str, str]:
     """Return our environment, in which tox finds the interpreters that pyenv keeps, if it does."""
     environment = dict(os.environ)
     if shutil.which("pyenv"):
-        printed = subprocess.check_output(["pyenv", "versions", "--bare"], text=True)
-        current = subprocess.check_output(["pyenv", "version-name"], text=True).strip()
-        environment["PYENV_VERSION"] = ":".join([current, *printed.split()])
+        root = subprocess.check_output(["pyenv", "root"], text=True).strip()
+        kept = map(str, sorted(Path(root, "versions").glob("3.*/bin")))
+        environment["PATH"] = os.pathsep.join([environment["PATH"], *kept])
     return environment
 
 

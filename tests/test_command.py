@@ -26,9 +26,7 @@ PROMPT = SudoPrompt("TOKEN", "STARTED")
 # A shell's argument can hold everything but NUL; surrogates are bytes that are no UTF-8.
 any_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 any_name = any_text.filter(
-    lambda name: (
-        name not in ("", ".", "..") and "/" not in name and len(os.fsencode(name)) < 200
-    )
+    lambda name: name not in ("", ".", "..") and "/" not in name and len(os.fsencode(name)) < 200
 )
 POSIX_SHELLS = [
     pytest.param(name, marks=pytest.mark.skipif(not shutil.which(name), reason=f"no {name}"))
@@ -86,9 +84,7 @@ def test_only_the_tilde_of_a_path_is_the_shells(path: str, word: str) -> None:
 
 def test_the_directory_comes_first_and_the_rest_in_the_order_entered() -> None:
     context = ROOT.with_variable("A", "x y").with_prefix(". env").with_path("~/src")
-    assert build(context, "make") == (
-        "cd ~/src || exit\nexport A='x y'\n. env || exit\nmake"
-    )
+    assert build(context, "make") == ("cd ~/src || exit\nexport A='x y'\n. env || exit\nmake")
 
 
 def test_contexts_are_values() -> None:
@@ -182,7 +178,7 @@ def test_sudo_changes_the_directory_as_the_other_user_with_the_login_users_tilde
     line = build(ROOT.with_path("~/a b"), "make", sudo=PROMPT, user="bob", shell="/bin/sh")
     assert line == (
         "sudo -S -p TOKEN -H -u bob -- /bin/sh -c 'printf %s STARTED >&2\n"
-        'cd "$1" || exit\nmake\' sh ~/\'a b\''
+        "cd \"$1\" || exit\nmake' sh ~/'a b'"
     )
 
 

@@ -19,11 +19,9 @@ NODE = """
 EXPORTS = {
     "deployer.client": "start",
     "deployer.node": NODE,
-    "deployer.node.base": "Node ParallelNode SimpleNode",
-    "deployer.node.decorators": """
-        required_property map_roles alias dont_isolate_yet isolate_one_only suppress_action_result
-    """,
-    "deployer.node.role_mapping": "ALL_HOSTS DefaultRoleMapping",
+    "deployer.node.base": "Node ParallelNode SimpleNode required_property",
+    "deployer.node.decorators": "alias dont_isolate_yet isolate_one_only suppress_action_result",
+    "deployer.node.role_mapping": "ALL_HOSTS DefaultRoleMapping map_roles",
     "deployer.host": "Host SSHHost LocalHost HostContext Stat",
     "deployer.host.base": "Host HostContext Stat",
     "deployer.host.ssh": "SSHHost",

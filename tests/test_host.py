@@ -144,7 +144,7 @@ def test_what_is_typed_ahead_reaches_a_terminal(host: Host) -> None:
 
 def test_contexts_nest_and_end(host: Host) -> None:
     before = host.context
-    with host.cd("/usr"), host.env("WHO", "it's \"$me\""):
+    with host.cd("/usr"), host.env("WHO", 'it\'s "$me"'):
         with host.cd("share"), host.prefix("GREETING=hello"):
             assert host.run('echo "$PWD $GREETING $WHO"') == '/usr/share hello it\'s "$me"\n'
         assert host.run('echo "$PWD-$GREETING"') == "/usr-\n"

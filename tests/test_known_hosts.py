@@ -84,11 +84,16 @@ def test_names_that_ssh_keygen_hashed_are_found(known: Callable[[str], str]) -> 
 @pytest.mark.parametrize("hashed", [False, True])
 def test_ssh_keygen_finds_what_was_added(tmp_path: Path, hashed: bool) -> None:
     filename = tmp_path / "new" / "known_hosts"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "k"], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "k"], check=True
+    )
     kind, key, *_ = (tmp_path / "k.pub").read_text().split()
     add(str(filename), "web", 2222, kind, base64.b64decode(key), hashed)
     found = subprocess.run(
-        ["ssh-keygen", "-F", "[web]:2222", "-f", filename], check=True, capture_output=True, text=True
+        ["ssh-keygen", "-F", "[web]:2222", "-f", filename],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     assert key in found
     assert ("web" not in filename.read_text()) == hashed

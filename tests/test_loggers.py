@@ -46,7 +46,12 @@ def test_a_run_is_traced_with_its_status_and_duration(interface):
     trace = attach(interface, TraceLogger())
     run(interface, "make", status=2, use_sudo=True)
     (entry,) = trace.runs
-    assert (entry.host, entry.command, entry.exit_status, entry.use_sudo) == ("web1", "make", 2, True)
+    assert (entry.host, entry.command, entry.exit_status, entry.use_sudo) == (
+        "web1",
+        "make",
+        2,
+        True,
+    )
     assert entry.duration >= 0
     assert not entry.succeeded
 
@@ -229,7 +234,7 @@ def test_an_indented_logger_shows_the_calls():
         "  web1 | $ make",
         "  install",
         "  web2 | $ make",
-        "Root.deploy ValueError: no (0.0s)",
+        "Root.deploy ValueError (0.0s)",
     ]
 
 

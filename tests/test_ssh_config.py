@@ -74,9 +74,7 @@ def test_without_either_there_are_ssh_s_own_defaults(settings: Resolve) -> None:
     assert not found.reject_unknown_hosts
 
 
-def test_included_files_are_read_where_they_are_included(
-    settings: Resolve, tmp_path: Path
-) -> None:
+def test_included_files_are_read_where_they_are_included(settings: Resolve, tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("Host web\n  User included\n")
     (tmp_path / "b.conf").write_text("Host web\n  User late\n  Port 77\n")
     found = settings(f"Include {tmp_path}/*.conf\nHost web\n  User last\n")

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import IN_CI
-from tutorial import SETUP, TUTORIAL, execute, read_blocks
-from world import Server, World
 
+from conftest import in_ci
 from deployer.host import SSHHost
 from deployer.inspection import Inspector
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty
+from tutorial import SETUP, TUTORIAL, execute, read_blocks
+from world import Server, World
 
-if not TUTORIAL.exists() and not IN_CI:
+if not TUTORIAL.exists() and not in_ci():
     pytest.skip(f"the tutorial's text is not at {TUTORIAL}", allow_module_level=True)
 
 BLOCKS = read_blocks(TUTORIAL.read_text(encoding="utf-8"))
@@ -135,10 +135,8 @@ def test_double_underscores_override_in_the_subclass_only() -> None:
 
 # On a server.
 
-REPOSITORY = "git@github.com:example/example.git"
-
-# What the text supposes to be there: a repository, the directory to clone into, a virtualenv made by
-# hand. Its pip and manage.py write down how they were called, and from where.
+# What the text supposes to be there: a repository, the directory to clone into, a virtualenv made
+# by hand. Its pip and manage.py write down how they were called, and from where.
 SUPPOSED = """
 set -e
 git config --global user.name user

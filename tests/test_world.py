@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from world import PASSWORD, SHELLS, Server, World, free_port
 
 

@@ -3,7 +3,8 @@
 from .completion import Candidate, CandidateSource, Completion, complete, did_you_mean
 from .grammar import Invocation, LineError, Token, parse, quote, tokenize
 from .history import History
-from .reader import PlainReader, Reader, ReadlineReader
+from .line_shell import LineShell, Status
+from .reader import PlainReader, Reader, ReadlineReader, make_reader
 
 __all__ = [
     "Candidate",
@@ -12,12 +13,15 @@ __all__ = [
     "History",
     "Invocation",
     "LineError",
+    "LineShell",
     "PlainReader",
     "Reader",
     "ReadlineReader",
+    "Status",
     "Token",
     "complete",
     "did_you_mean",
+    "make_reader",
     "parse",
     "quote",
     "tokenize",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -26,8 +25,11 @@ class History:
         self._last = ""
 
     @classmethod
-    def for_project(cls, project: Path, warn: Callable[[str], None]) -> History:
-        """Return the history of the project that a script belongs to."""
+    def for_project(cls, project: Path, shell: str, warn: Callable[[str], None]) -> History:
+        """Return the history of a shell in the project that a script belongs to."""
+        # Imported here: most runs have no history, and this takes its time.
+        import hashlib
+
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         resolved = project.resolve()
         # The name is for people; the digest keeps projects apart that have the same name.
@@ -37,7 +39,7 @@ class History:
             folder = Path(state).expanduser() / "deployer"
         except RuntimeError:  # Nobody's home is known, as in some containers.
             return cls(None, warn)
-        return cls(folder / f"{name}-{digest}.history", warn)
+        return cls(folder / f"{name}-{digest}.{shell}", warn)
 
     def load(self) -> list[str]:
         """Return the last lines, the oldest first; what is not text in the file is left out."""

@@ -5,20 +5,23 @@ This is the only module that knows readline (GNU readline, or libedit in its pla
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol, TextIO
+from pathlib import Path
+from typing import ClassVar, Protocol, TextIO
 
-from ..pseudo_terminal import write_text
+from ..console import Console
+from ..pseudo_terminal import Pty, write_text
 from ..utils.colours import paint, shows_colours
 from ..utils.columns import display_width, shorten, to_columns
 from .completion import Completion
 from .history import History
 
-__all__ = ["PlainReader", "Reader", "ReadlineReader"]
+__all__ = ["PlainReader", "Reader", "ReadlineReader", "is_terminal", "make_reader"]
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 # More than these are shown without their help, in columns.
@@ -60,13 +63,16 @@ class PlainReader:
 class ReadlineReader:
     """Reads lines from the process's own terminal, with editing, history and completion.
 
-    There can be one at a time, since readline has one state for the process.
+    Readline has one state for the process, which belongs to the reader that was used last.
 
     :param complete: returns the completions for a line and the position of the cursor. It may
         raise: that is shown, and the line is still there.
     """
 
+    _last: ClassVar[ReadlineReader | None] = None
+
     def __init__(self, complete: Complete, history: History) -> None:
+        # Imported here: some Pythons have none.
         import readline
 
         self._readline = readline
@@ -75,13 +81,13 @@ class ReadlineReader:
         self._prompt = ""
         self._completions: Sequence[Completion] = ()
         self._is_libedit = "libedit" in (readline.__doc__ or "")
-        self._configure()
-        for line in history.load():
-            readline.add_history(line)
 
     def read(self, prompt: str) -> str:
         """Return the next line, and keep it in the history."""
         self._prompt = prompt
+        if ReadlineReader._last is not self:
+            ReadlineReader._last = self
+            self._configure()
         # Answers to questions are no commands, and do not belong in the history.
         self._readline.set_auto_history(False)
         self._readline.set_completer(self._get_completion)
@@ -99,6 +105,9 @@ class ReadlineReader:
 
     def _configure(self) -> None:
         readline = self._readline
+        readline.clear_history()
+        for line in self._history.load():
+            readline.add_history(line)
         readline.set_completer_delims(" \t\n")
         if self._is_libedit:
             readline.parse_and_bind("bind ^I rl_complete")
@@ -128,7 +137,9 @@ class ReadlineReader:
             if not data:
                 break
             rest += data
-        return "\n" + rest.decode("utf-8", "replace") if rest else ""
+        # The terminal may still be in the mode in which Enter is a carriage return.
+        lines = rest.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        return "\n" + lines if lines else ""
 
     def _get_completion(self, _word: str, number: int) -> str | None:
         # Called by readline for one match after another. What is raised here would vanish.
@@ -167,6 +178,34 @@ class ReadlineReader:
         if end != cursor:
             text += f"\x1b[{cursor % columns + 1}G"
         write_text(sys.stdout, text)
+
+
+def make_reader(pty: Pty, complete: Complete, name: str) -> Reader:
+    """Return a reader of lines from a Pty, with all that it has to offer.
+
+    :param name: whose history is kept: the same name has the same history in a project.
+    """
+    if not is_terminal(pty.stdin):
+        # There is none where a program is started with stdin closed.
+        return PlainReader(pty.stdin or io.StringIO())
+    if not pty.is_interactive:
+        return PlainReader(pty.stdin, pty.stderr)
+    console = Console(pty)
+    if pty.stdin is sys.stdin:
+        try:
+            project = Path(sys.argv[0])
+            return ReadlineReader(complete, History.for_project(project, name, console.warning))
+        except ImportError:
+            console.warning("this Python has no readline: no history, and no completion")
+    return PlainReader(pty.stdin, pty.stdout)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody types what is read from a stream."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # It is closed.
+        return False
 
 
 def list_completions(completions: Sequence[Completion], columns: int) -> list[str]:

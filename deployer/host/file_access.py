@@ -178,8 +178,9 @@ class FileAccess(abc.ABC):
 
     def stat(self, path: str) -> Stat:
         """Return what is known of a file; of the one that it leads to, for a symlink."""
+        full_path = self.expand_path(path)
         with file_errors(self.slug, path, "stat"), self._open_files() as files:
-            return files.stat(self.expand_path(path))
+            return files.stat(full_path)
 
     def listdir(self, path: str = ".") -> list[str]:
         """Return the names in a directory, sorted."""
@@ -187,20 +188,22 @@ class FileAccess(abc.ABC):
 
     def listdir_stat(self, path: str = ".") -> list[Stat]:
         """Return what is known of all files in a directory, sorted by name."""
+        full_path = self.expand_path(path)
         with file_errors(self.slug, path, "list"), self._open_files() as files:
-            return sorted(files.listdir(self.expand_path(path)), key=lambda found: found.filename)
+            return sorted(files.listdir(full_path), key=lambda found: found.filename)
 
     def exists(self, path: str, use_sudo: bool = False) -> bool:
         """Whether there is a file or directory; a symlink that leads nowhere is none.
 
         :param use_sudo: look as root.
         """
+        full_path = self.expand_path(path)
         if use_sudo:
-            command = f"test -e {shlex.quote(self.expand_path(path))}"
+            command = f"test -e {shlex.quote(full_path)}"
             return self._run_outside(command, use_sudo=True, ignore_exit_status=True).ok
         with file_errors(self.slug, path, "look for"), self._open_files() as files:
             try:
-                files.stat(self.expand_path(path))
+                files.stat(full_path)
             except (FileNotFoundError, NotADirectoryError):
                 return False
             return True

@@ -17,7 +17,7 @@ from ..exceptions import (
 )
 from ..parallel import Job, run
 from .decorators import is_isolated_later, needs_one_cell, suppresses_result
-from .isolation import get_cell_name, get_full_name, get_roles, iter_isolations
+from .isolation import get_cell_name, get_full_name, get_roles, iter_isolations, show_in_env
 
 if TYPE_CHECKING:
     from ..pseudo_terminal import Pty
@@ -79,10 +79,9 @@ class Action:
         return suppresses_result(self.function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        root, *path = [*get_full_name(self.node).split("."), self.name]
         raise NodeUsageError(
             f"{self.full_name}() cannot run on a bare node: wrap the tree in an Env, like "
-            f"Env({root}()).{'.'.join(path)}(…)"
+            f"{show_in_env(self.node)}.{self.name}(…)"
         )
 
     def __repr__(self) -> str:

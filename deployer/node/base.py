@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..exceptions import NodeUsageError
 from .action import Action, EnvAction, ParallelActionResult, UnboundAction
@@ -12,10 +13,12 @@ from .descriptors import ChildNodeDescriptor, required_property
 from .isolation import (
     IsolationIdentifierType,
     find_cell,
+    get_cell_name,
     get_full_name,
     get_roles,
     has_cells,
     iter_isolations,
+    show_in_env,
 )
 from .metaclass import NodeBase, ParallelNodeBase
 from .nesting import NodeKind
@@ -76,6 +79,7 @@ class Node(metaclass=NodeBase):
     _node_index: int | None
     _node_is_isolated: bool
     _node_children: dict[ChildNodeDescriptor | int, Node]
+    _node_known_roles: tuple[RoleMapping | None, Roles, Roles] | None
 
     def __init__(self) -> None:
         self._node_setup(None, type(self).__name__)
@@ -88,7 +92,7 @@ class Node(metaclass=NodeBase):
         array: Node | None = None,
         index: int | None = None,
     ) -> None:
-        """Set all state; nothing of it changes later.
+        """Set all state; later, only what was found out about it is added.
 
         :param attribute: the descriptor in the parent that it is read from.
         :param array: for a cell, the array that it belongs to.
@@ -100,6 +104,7 @@ class Node(metaclass=NodeBase):
         self._node_array = array
         self._node_index = index
         self._node_children = {}
+        self._node_known_roles = None
         outer_is_isolated = parent is None or parent._node_is_isolated
         self._node_is_isolated = outer_is_isolated and not has_cells(self)
         self._node_check_single_host()
@@ -111,12 +116,15 @@ class Node(metaclass=NodeBase):
         if is_cell or not self._node_is_isolated or kind in (NodeKind.NORMAL, NodeKind.ARRAY):
             return
         roles = get_roles(self)
-        hosts = roles.get("host") or tuple(host for hosts in roles.values() for host in hosts)
-        if len(set(hosts)) > 1:
-            what = "a .JustOne" if kind is NodeKind.JUST_ONE else "nested in a ParallelNode as it is"
+        everything = dict.fromkeys(host for hosts in roles.values() for host in hosts)
+        hosts = roles.get("host", tuple(everything))
+        if len(hosts) > 1:
+            what = (
+                "a .JustOne" if kind is NodeKind.JUST_ONE else "nested in a ParallelNode as it is"
+            )
             raise NodeUsageError(
                 f"{get_full_name(self)} is {what}, for a single host, but has {len(hosts)} "
-                f"({', '.join(host.get_slug() for host in hosts)}): nest its .Array instead, "
+                f"({', '.join(host.slug for host in hosts)}): nest its .Array instead, "
                 "or choose one host with map_roles"
             )
 
@@ -138,6 +146,10 @@ class Node(metaclass=NodeBase):
             cell._node_setup(self.parent, self._node_name, self._node_attribute, self, index)
             cell = self._node_children.setdefault(index, cell)
         return cell
+
+    def _node_cell_name(self) -> str:
+        """Return the slugs of the cell's hosts; an Env answers with this too."""
+        return get_cell_name(self)
 
     def _node_bind_action(
         self, name: str, function: Callable[..., Any], alias_of: str | None = None
@@ -177,10 +189,9 @@ class Node(metaclass=NodeBase):
         self._node_needs_env("initialize_node(…)")
 
     def _node_needs_env(self, name: str) -> NoReturn:
-        root, *path = get_full_name(self).split(".")
         raise NodeUsageError(
             f"{self!r} is a bare node and has no {name}: wrap the tree in an Env, like "
-            f"{'.'.join([f'Env({root}())', *path, name])}"
+            f"{show_in_env(self)}.{name}"
         )
 
 
@@ -193,15 +204,18 @@ class ParallelNode(Node, metaclass=ParallelNodeBase):
 
     _node_kind = NodeKind.PARALLEL
 
+    if TYPE_CHECKING:
+        # Class properties of the metaclass, which mypy does not look for in a list of bases.
+        Array: ClassVar[Any]
+        JustOne: ClassVar[Any]
+
 
 #: The old name.
 SimpleNode = ParallelNode
 
 
 def __getattr__(name: str) -> Any:
-    # An Env needs a node's class, but the old path of Env is here.
+    # Env is made of nodes, and so in a module above this one; but documents point at it here.
     if name == "Env":
-        from .env import Env
-
-        return Env
+        return sys.modules["deployer.node"].Env
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,7 @@ __all__ = [
     "NodeAttribute",
     "PropertyDescriptor",
     "QueryDescriptor",
+    "RequiredProperty",
     "find_attribute",
     "get_attributes",
     "required_property",
@@ -81,10 +82,10 @@ class PropertyDescriptor(NodeAttribute):
     """A property, evaluated each time when it is read."""
 
     __slots__ = ()
-    value: property | required_property
+    value: property | RequiredProperty
 
     def bind(self, instance: Any) -> Any:
-        if isinstance(self.value, required_property):
+        if isinstance(self.value, RequiredProperty):
             self.value.fail(self.name, repr(instance))
         try:
             return self.value.__get__(instance, type(instance))
@@ -114,13 +115,19 @@ class QueryDescriptor(NodeAttribute):
             ) from error
 
 
-class required_property:
-    """A property that has to be overridden before it is read.
+# Typed as anything, so that a subclass may give it a value of any type.
+def required_property(description: str = "") -> Any:
+    """Return a property that has to be overridden before it is read.
 
     Reading it raises NotImplementedError, which names it, its owner and its description.
     """
+    return RequiredProperty(description)
 
-    def __init__(self, description: str = "") -> None:
+
+class RequiredProperty:
+    """What ``required_property`` makes."""
+
+    def __init__(self, description: str) -> None:
         self.description = description
         self._name = "(unnamed)"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from ..console import Console
 from ..exceptions import NodeUsageError
@@ -33,7 +33,16 @@ class Env:
     :param is_sandbox: True to only check and show what would be run.
     """
 
-    __slots__ = ("__weakref__", "_envs", "_host", "_hosts", "_is_sandbox", "_logger", "_node", "_pty")
+    __slots__ = (
+        "__weakref__",
+        "_envs",
+        "_host",
+        "_hosts",
+        "_is_sandbox",
+        "_logger",
+        "_node",
+        "_pty",
+    )
 
     _node: Node
     _pty: Pty
@@ -51,8 +60,7 @@ class Env:
         is_sandbox: bool = False,
     ) -> None:
         if not isinstance(type(node), NodeBase):
-            is_class = isinstance(node, NodeBase)
-            advice = f": make it a node first, Env({node.__name__}())" if is_class else ""
+            advice = f": call the class, Env({node.__name__}())" if _is_node_class(node) else ""
             raise NodeUsageError(f"Env() takes a node, not {node!r}{advice}")
         self._set("_node", node)
         self._set("_pty", pty if pty is not None else DummyPty())
@@ -103,7 +111,7 @@ class Env:
 
     def initialize_node(self, node_class: type[Node]) -> Env:
         """Return the root of another tree, in the same environment."""
-        if not isinstance(node_class, NodeBase):
+        if not _is_node_class(node_class):
             raise NodeUsageError(f"initialize_node() takes a node class, not {node_class!r}")
         return Env(node_class(), self._pty, self._logger, self._is_sandbox)
 
@@ -184,7 +192,7 @@ class Env:
         self._report_no_single_host(candidates)
 
     def _report_no_single_host(self, candidates: HostsContainer) -> NoReturn:
-        slugs = ", ".join(host.get_slug() for host in candidates.get_hosts())
+        slugs = ", ".join(host.slug for host in candidates.get_hosts())
         name = type(self._node).__name__
         if not self._node._node_is_isolated:
             raise NodeUsageError(
@@ -198,7 +206,7 @@ class Env:
                 "them is *the* host: use self.hosts to run on all, give the role 'host' a single "
                 "one, or make it a ParallelNode to have one cell for each"
             )
-        others = [host.get_slug() for host in self.hosts.get_hosts()]
+        others = [host.slug for host in self.hosts.get_hosts()]
         if others:
             raise NodeUsageError(
                 f"{self!r}.host: the role 'host' of {name} is empty; it has the hosts "
@@ -212,9 +220,14 @@ class Env:
 
     def _report_missing(self, name: str) -> NoReturn:
         known = [key for key in dir(self) if not key.startswith("_")]
-        nearest = difflib.get_close_matches(name, known, 1)
+        # Python and its libraries ask for special names only to see whether they are there.
+        nearest = [] if name.startswith("__") else difflib.get_close_matches(name, known, 1)
         advice = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise AttributeError(
             f"{self!r} has no attribute {name!r}: {type(self._node).__name__} does not define "
             f"it{advice}"
         )
+
+
+def _is_node_class(value: object) -> TypeGuard[NodeBase]:
+    return isinstance(value, NodeBase)

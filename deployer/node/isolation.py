@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..exceptions import NoSuchCell
-from ..host_container import HostContainer
+from ..exceptions import NodeUsageError, NoSuchCell
+from ..host_container import HostContainer, parse_hosts
 from .nesting import NodeKind
 from .role_mapping import ALL_HOSTS, DefaultRoleMapping, RoleMapping, Roles, map_roles
 
@@ -32,8 +32,10 @@ __all__ = [
     "get_roles",
     "has_cells",
     "iter_isolations",
+    "show_in_env",
 ]
 
+_NO_ROLES: Roles = {}
 _PARENTS_ROLES = DefaultRoleMapping()
 _ALL_HOSTS_OF_PARENT = map_roles(ALL_HOSTS)
 
@@ -55,21 +57,43 @@ class Isolation(NamedTuple):
     @property
     def name(self) -> str:
         """The slugs of the cell's hosts, as parallel output names it."""
-        return get_cell_name(self.node)
+        name: str = self.node._node_cell_name()
+        return name
 
 
 def get_roles(node: Node) -> Roles:
     """Return the host classes of a node by role, as far as they are known: an array has all."""
-    if node._node_array is not None and node._node_index is not None:
-        roles = get_roles(node._node_array)
-        return {**roles, "host": (roles["host"][node._node_index],)}
-    source = type(node)._node_roles
-    if source is None:
-        is_array = type(node)._node_kind is NodeKind.ARRAY
-        source = _ALL_HOSTS_OF_PARENT if is_array else _PARENTS_ROLES
-    if isinstance(source, RoleMapping):
-        return source.apply(get_roles(node.parent) if node.parent is not None else {})
-    return source
+    source: RoleMapping | Roles | None
+    if node._node_array is not None:
+        source, outer = None, get_roles(node._node_array)
+    else:
+        source = type(node)._node_roles
+        if source is None:
+            is_array = type(node)._node_kind is NodeKind.ARRAY
+            source = _ALL_HOSTS_OF_PARENT if is_array else _PARENTS_ROLES
+        if not isinstance(source, RoleMapping):
+            return source
+        outer = get_roles(node.parent) if node.parent is not None else _NO_ROLES
+
+    # An array of many hosts is asked once for each of its cells. What was found holds until a
+    # class on the way to the root is given other hosts.
+    known = node._node_known_roles
+    if known is not None and known[0] is source and known[1] is outer:
+        return known[2]
+    roles = _derive_roles(node, source, outer)
+    node._node_known_roles = (source, outer, roles)
+    return roles
+
+
+def _derive_roles(node: Node, mapping: RoleMapping | None, outer: Roles) -> Roles:
+    """Return the roles of a cell from those of its array, or of a node from its parent's."""
+    if mapping is None:
+        return {**outer, "host": (outer["host"][node._node_index or 0],)}
+    try:
+        # Roles of the parent may have been merged, whose hosts are named alike.
+        return parse_hosts(mapping.apply(outer))
+    except ValueError as error:
+        raise NodeUsageError(f"{get_full_name(node)}: {error}") from error
 
 
 def has_cells(node: Node) -> bool:
@@ -91,7 +115,7 @@ def iter_isolations(
             case IsolationIdentifierType.HOST_TUPLES:
                 yield Isolation(hosts, cell)
             case IsolationIdentifierType.HOSTS_SLUG:
-                yield Isolation(tuple(host.get_slug() for host in hosts), cell)
+                yield Isolation(tuple(host.slug for host in hosts), cell)
 
 
 def find_cell(node: Node, key: object) -> Node:
@@ -119,7 +143,7 @@ def get_cell_hosts(node: Node) -> tuple[type[Host], ...]:
 
 def get_cell_name(node: Node) -> str:
     """Return the slugs of the hosts of a cell, or the path of a node that is none."""
-    slugs = [host.get_slug() for host in get_cell_hosts(node)]
+    slugs = [host.slug for host in get_cell_hosts(node)]
     return "/".join(slugs) or get_full_name(node)
 
 
@@ -133,6 +157,14 @@ def get_path_names(node: Node) -> tuple[str, ...]:
 def get_full_name(node: Node) -> str:
     """Return the path of a node, like ``Root.child[0]``."""
     return ".".join(get_path_names(node))
+
+
+def show_in_env(node: Node) -> str:
+    """Return how a node is reached in an Env, for messages: ``Env(Root()).child[0]``."""
+    index = "" if node._node_index is None else f"[{node._node_index}]"
+    if node.parent is None:
+        return f"Env({node._node_name}()){index}"
+    return f"{show_in_env(node.parent)}.{node._node_name}{index}"
 
 
 def _iter_cells(node: Node) -> Iterator[tuple[Node, tuple[type[Host], ...], tuple[int, ...]]]:
@@ -161,7 +193,7 @@ def _iter_parent_cells(
 
 def _is_key_of(key: object, host: type[Host], index: int) -> bool:
     if isinstance(key, str):
-        return key == host.get_slug()
+        return key == host.slug
     if isinstance(key, type):
         return key is host
     if isinstance(key, HostContainer):
@@ -178,11 +210,11 @@ def _show_key(key: object) -> str:
 
 
 def _list_cells(node: Node, limit: int = 20) -> str:
-    shown = []
+    shown: list[str] = []
     for _, hosts, indices in _iter_cells(node):
         if len(shown) == limit:
             shown.append("…")
             break
         index = str(indices[0]) if len(indices) == 1 else repr(indices)
-        shown.append(f"{index} ({'/'.join(host.get_slug() for host in hosts)})")
+        shown.append(f"{index} ({'/'.join(host.slug for host in hosts)})")
     return f"; it has {', '.join(shown)}" if shown else "; it has none: its role 'host' is empty"

@@ -23,12 +23,11 @@ from .decorators import get_aliases
 from .descriptors import (
     ActionDescriptor,
     ChildNodeDescriptor,
-    NodeAttribute,
     PropertyDescriptor,
     QueryDescriptor,
+    RequiredProperty,
     find_attribute,
     get_attributes,
-    required_property,
 )
 from .nesting import NodeKind, nesting_problem
 from .role_mapping import RoleMapping, Roles
@@ -55,9 +54,9 @@ class NodeBase(type):
     if TYPE_CHECKING:
         # Nested in another node, a node class reads as an instance of it.
         @overload
-        def __get__(cls: type[T], instance: None, owner: Any) -> type[T]: ...  # type: ignore[misc]
+        def __get__(cls: type[T], instance: None, owner: Any) -> type[T]: ...
         @overload
-        def __get__(cls: type[T], instance: object, owner: Any) -> T: ...  # type: ignore[misc]
+        def __get__(cls: type[T], instance: object, owner: Any) -> T: ...
         def __get__(cls, instance: object, owner: Any) -> Any: ...
 
         _node_kind: NodeKind
@@ -82,7 +81,7 @@ class NodeBase(type):
     def __setattr__(cls, name: str, value: Any) -> None:
         _, overrides = _split_overrides(cls.__name__, {name: value})
         for target, changes in overrides.items():
-            name, value = target, derive(_find_child(cls.__name__, cls, target, changes), **changes)
+            name, value = target, _override(cls.__name__, cls, target, changes)
         for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
             super().__setattr__(key, wrapped)
 
@@ -154,11 +153,39 @@ def _apply_overrides(
                 f"{name}.{_show_override(target, changes)}: {target!r} is defined in the body of "
                 f"{name} itself; write {', '.join(changes)} there"
             )
-        child = _find_child(name, base, target, changes)
-        for rest, value in changes.items():
-            _check_spelling(name, target, child, rest, value)
-        changed[target] = derive(child, **changes)
+        changed[target] = _override(name, base, target, changes)
     return changed
+
+
+def _override(name: str, base: NodeBase, target: str, changes: Mapping[str, Any]) -> NodeBase:
+    """Return a nested node of the base as it is with some attributes changed."""
+    child = _find_child(name, base, target, changes)
+    cell = types.CellType()
+    values = {}
+    for rest, value in changes.items():
+        _check_spelling(name, target, child, rest, value)
+        values[rest] = value if "__" in rest else _move_super(value, cell)
+    derived = derive(child, **values)
+    cell.cell_contents = derived
+    return derived
+
+
+def _move_super(value: Any, cell: types.CellType) -> Any:
+    """Return a function so that its ``super()`` is that of the class in the cell.
+
+    Written in the body of another class, it would look for the base of that one.
+    """
+    if not isinstance(value, types.FunctionType) or "__class__" not in value.__code__.co_freevars:
+        return value
+    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+    closure = tuple(cell if variable == "__class__" else own for variable, own in cells)
+    moved = types.FunctionType(
+        value.__code__, value.__globals__, value.__name__, value.__defaults__, closure
+    )
+    moved.__kwdefaults__ = value.__kwdefaults__
+    functools.update_wrapper(moved, value)
+    del moved.__wrapped__  # type: ignore[attr-defined]
+    return moved
 
 
 def _find_child(name: str, base: NodeBase, target: str, changes: Mapping[str, Any]) -> NodeBase:
@@ -166,9 +193,7 @@ def _find_child(name: str, base: NodeBase, target: str, changes: Mapping[str, An
     if isinstance(descriptor, ChildNodeDescriptor):
         return descriptor.value
     children = [
-        key
-        for key, value in get_attributes(base).items()
-        if isinstance(value, ChildNodeDescriptor)
+        key for key, value in get_attributes(base).items() if isinstance(value, ChildNodeDescriptor)
     ]
     nearest = difflib.get_close_matches(target, children, 1)
     if nearest:
@@ -215,9 +240,10 @@ def _show_override(target: str, changes: Mapping[str, Any]) -> str:
 def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> dict[str, Any]:
     """Return what an attribute of a node class is stored as: it, its descriptor, its aliases."""
     if name in RESERVED:
+        advice = {"__init__": "; settings are class attributes", "hosts": "; did you mean Hosts?"}
         raise NodeDefinitionError(
             f"{owner}.{name} cannot be defined: every node has {name!r} already"
-            + ("; use class attributes for settings" if name == "__init__" else "")
+            + advice.get(name, "")
         )
     if name == "Hosts":
         return {"Hosts": value, "_node_roles": _parse_hosts(owner, value)}
@@ -241,7 +267,7 @@ def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> 
         raise NodeDefinitionError(
             f"{owner}.{name} is {value!r}, an instance; nest the class {value.__class__.__name__}"
         )
-    if isinstance(value, property | required_property):
+    if isinstance(value, property | RequiredProperty):
         return {name: PropertyDescriptor(name, value)}
     if isinstance(value, Query):
         return {name: QueryDescriptor(name, value)}
@@ -279,16 +305,16 @@ def _parse_hosts(owner: str, hosts: Any) -> RoleMapping | Roles | None:
 
 def _adopt_mixins(cls: NodeBase) -> None:
     """Wrap what a node class inherits from plain classes as if it stood in its body."""
-    for name in dict.fromkeys(_iter_mixin_names(cls)):
-        value = find_attribute(cls, name)
-        if isinstance(value, NodeAttribute):
-            continue
+    for name, value in _iter_mixin_attributes(cls):
         for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
             if wrapped is not value:
                 type.__setattr__(cls, key, wrapped)
 
 
-def _iter_mixin_names(cls: NodeBase) -> Iterator[str]:
-    for base in cls.__mro__:
-        if base is not object and not isinstance(base, NodeBase):
-            yield from vars(base)
+def _iter_mixin_attributes(cls: NodeBase) -> Iterator[tuple[str, Any]]:
+    seen: set[str] = set()
+    for base in cls.__mro__[:-1]:
+        new = {name: value for name, value in vars(base).items() if name not in seen}
+        seen.update(new)
+        if not isinstance(base, NodeBase):
+            yield from new.items()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TextIO
 
-from ..cli import History, PlainReader, Reader, ReadlineReader, Token, parse
-from ..console import Console
+from ..cli import Token, make_reader, parse
+from ..cli.reader import is_terminal
 from ..loggers import DefaultLogger, Logger, LoggerInterface
 from ..node import Env, Node
-from ..pseudo_terminal import Pty
+from ..pseudo_terminal import Pty, write_text
 from ..shell import DeploymentShell
+from ..shell.display import describe_failure
+from ..shell.execution import Outcome
 from ..shell.navigation import find_node
 from .terminal import OneAtATimePty
 
-__all__ = ["make_env", "run_action", "run_shell"]
+__all__ = ["make_env", "run_action", "run_scp", "run_shell"]
 
 
 def make_env(
@@ -42,9 +41,9 @@ def run_shell(env: Env) -> int:
 
     Return the exit status: 0, or 1 when a line of a script failed, which is then the last one.
     """
-    is_script = not _is_terminal(sys.stdin)
-    shell = DeploymentShell(env, stop_at_failure=is_script)
-    return shell.run(_make_reader(shell, is_script))
+    pty = env.console.pty
+    shell = DeploymentShell(env, stop_at_failure=not is_terminal(pty.stdin))
+    return shell.run(make_reader(pty, shell.complete, "shell"))
 
 
 def run_action(env: Env, words: Iterable[str]) -> int:
@@ -54,23 +53,13 @@ def run_action(env: Env, words: Iterable[str]) -> int:
     return DeploymentShell(env).run_action(tokens)
 
 
-def _make_reader(shell: DeploymentShell, is_script: bool) -> Reader:
-    if is_script:
-        return PlainReader(sys.stdin)
-    if not shell.pty.is_interactive:
-        return PlainReader(sys.stdin, sys.stderr)
-    console = Console(shell.pty)
-    try:
-        return ReadlineReader(
-            shell.complete, History.for_project(Path(sys.argv[0]), console.warning)
-        )
-    except ImportError:
-        console.warning("this Python has no readline: no history, and no completion")
-        return PlainReader(sys.stdin, sys.stdout)
+def run_scp(env: Env) -> int:
+    """Run the secure-copy shell on a node's host; return the status as ``run_shell`` does."""
+    # Imported here: most runs copy nothing.
+    from ..scp_shell import open_scp_shell
 
-
-def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream is not None and stream.isatty()
-    except ValueError:  # It is closed.
-        return False
+        return open_scp_shell(env)
+    except Exception as error:
+        write_text(env.console.pty.stderr, describe_failure(error) + "\n")
+        return Outcome(error=error).status

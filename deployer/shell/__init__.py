@@ -1,6 +1,6 @@
 """The interactive shell: walk through a tree of nodes, and run its actions."""
 
-from .execution import Status
+from ..cli.line_shell import Status
 from .navigation import NotFound
 from .shell import DeploymentShell
 from .state import ShellState

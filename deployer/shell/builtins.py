@@ -19,7 +19,7 @@ from .display import (
     list_childnodes,
 )
 from .execution import get_action
-from .navigation import find_node, find_target
+from .navigation import DEFAULT_ACTION, find_node, find_target
 
 if TYPE_CHECKING:
     from ..cli.grammar import Token
@@ -112,7 +112,7 @@ def _help(shell: DeploymentShell, words: Sequence[Token]) -> None:
         shell.show_lines(in_two_columns(rows, indent=2, width=shell.columns))
     elif len(words) == 1 and (builtin := BUILTINS.get(words[0].text)):
         shell.show(f"usage: {builtin.usage}\n\n{builtin.summary}")
-    elif (target := find_target(shell.state.node, words)).action_name is None:
+    elif (target := find_target(shell.state.node, words)).action_name in (None, DEFAULT_ACTION):
         shell.show(describe_node(target.node))
     else:
         name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
@@ -139,10 +139,10 @@ def _expect_nothing(name: str, words: Sequence[Token]) -> None:
 _INTRODUCTION = """\
 Type the name of an action to run it, with its arguments behind it:
 
-  checkout master            run an action of this node
-  git checkout master        run an action of the child node git (or: git.checkout master)
-  checkout commit=master     give an argument by its name
-  . find                     run an action that is named like a command of the shell
+  checkout master            an action of this node
+  git checkout master        an action of the child node git (or git.checkout)
+  checkout commit=master     an argument by its name
+  . find                     an action that is named like a command below
 
 Tab completes; `help NAME` explains an action or a node; Ctrl-C stops an action.
 """
@@ -151,16 +151,17 @@ Tab completes; `help NAME` explains an action or a node; Ctrl-C stops an action.
 BUILTINS: dict[str, Builtin] = {
     "cd": Builtin(
         _cd,
-        "cd [NAME…|..|/|-|:HOST]",
-        "Go to a node: a child (names may be joined by dots), the parent, the root, the one "
-        "before, or the cell of a host.",
+        "cd NAME…|..|/|-|:HOST",
+        "Go to a child, the parent, the root, the last node, or a host's cell.",
         "nodes",
     ),
-    "ls": Builtin(_ls, "ls [-l] [NAME…]", "List child nodes and actions; -l explains them.", "nodes"),
+    "ls": Builtin(
+        _ls, "ls [-l] [NAME…]", "List child nodes and actions; -l explains them.", "nodes"
+    ),
     "pwd": Builtin(_pwd, "pwd", "Say where you are."),
     "find": Builtin(_find, "find [PATTERN]", "List everything below, or what matches a pattern."),
     "help": Builtin(_help, "help [NAME…]", "Explain a command, an action or a node.", "anything"),
     "--scp": Builtin(_scp, "--scp [NAME…]", "Copy files from and to the node's host.", "nodes"),
     "return": Builtin(_exit, "return", "Leave a sub-shell."),
-    "exit": Builtin(_exit, "exit", "Leave the shell (or a sub-shell); Ctrl-D does the same."),
+    "exit": Builtin(_exit, "exit", "Leave the shell, or a sub-shell, as Ctrl-D does."),
 }

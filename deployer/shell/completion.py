@@ -37,12 +37,13 @@ class ShellCandidates:
         if not self._builtins:
             yield from _list_runnable(node, words, word)
         elif not words:
+            yield from _list_runnable(node, words, word)
             for name, builtin in BUILTINS.items():
-                # They are many enough to hide the options, until a dash asks for these.
+                # Options are shown to those who ask for them by a dash.
                 if word or not name.startswith("-"):
                     yield Candidate(name, builtin.summary)
-            yield from _list_runnable(node, words, word)
-        elif builtin := BUILTINS.get(words[0]):
+        elif words[0] in BUILTINS:
+            builtin = BUILTINS[words[0]]
             if builtin.completes == "nodes":
                 yield from _list_nodes(node, words[1:], word)
             elif builtin.completes == "anything":

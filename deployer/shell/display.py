@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import pprint
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ActionException, DeployerException, ExecCommandFailed, NoInput
 from ..inspection import Inspector
-from ..node import Node, ParallelActionResult, ParallelNode
+from ..node import Isolation, Node, ParallelActionResult, ParallelNode
 from ..utils.columns import display_width, shorten
 from .execution import leaf_errors
 
@@ -29,7 +31,8 @@ __all__ = [
     "in_two_columns",
 ]
 
-_OUR_CODE = str(Path(__file__).resolve().parent.parent)
+# As frames name it, so that symlinks are left as they are.
+_OUR_CODE = str(Path(__file__).parent.parent) + os.sep
 _LAST_LINES = 10
 
 
@@ -44,7 +47,7 @@ def get_node_doc(node: Env) -> str:
         if cls in (Node, ParallelNode):
             break
         if cls.__doc__:
-            return inspect.cleandoc(cls.__doc__)
+            return inspect.cleandoc(cls.__doc__).strip()
     return ""
 
 
@@ -69,7 +72,7 @@ def describe_usage(name: str, signature: inspect.Signature) -> str:
 
 def describe_action(name: str, action: Callable[..., Any]) -> str:
     """Say how an action is called, and what it does."""
-    doc = inspect.cleandoc(action.__doc__ or "")
+    doc = inspect.cleandoc(action.__doc__ or "").strip()
     usage = describe_usage(name, inspect.signature(action))
     return f"usage: {usage}" + (f"\n\n{doc}" if doc else "")
 
@@ -79,6 +82,8 @@ def describe_node(node: Env) -> str:
     inspector = Inspector(node)
     doc = get_node_doc(node)
     parts = [inspector.get_full_name() + (f"\n\n{doc}" if doc else "")]
+    if inspector.is_callable():
+        parts.append(describe_action(inspector.get_name(), inspector.get_action("__call__")))
     for title, rows in (
         ("Child nodes:", list_childnodes(node)),
         ("Actions:", list_actions(node)),
@@ -156,7 +161,8 @@ def _get_failures(error: BaseException) -> Sequence[tuple[str, BaseException]]:
 
 
 def _get_cell_name(cell: Any) -> str:
-    return Inspector(cell).get_name() if isinstance(cell, Node) else str(cell)
+    # A failure on a host goes by the host's name, one in a cell by the cell.
+    return cell if isinstance(cell, str) else Isolation((), cell).name
 
 
 def _describe_leaf(error: BaseException) -> str:
@@ -203,7 +209,8 @@ def _describe_fault(error: BaseException) -> str:
 
 def _leave_out_our_frames(report: traceback.TracebackException) -> None:
     # ``report.stack`` is a list of its own, so that only what is shown changes.
-    report.stack[:] = [f for f in report.stack if not f.filename.startswith(_OUR_CODE)]
+    ours = (_OUR_CODE, contextlib.__file__)
+    report.stack[:] = [f for f in report.stack if not f.filename.startswith(ours)]
     for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
         if other is not None:
             _leave_out_our_frames(other)
@@ -211,5 +218,12 @@ def _leave_out_our_frames(report: traceback.TracebackException) -> None:
 
 def _get_place(trace: TracebackType | None) -> str:
     """Return file, line and function of the innermost frame that is the user's."""
-    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(_OUR_CODE)]
-    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    # Imported here: it takes its time, and is only needed for failures.
+    import sysconfig
+
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    libraries = (_OUR_CODE, *(sysconfig.get_path(kind) + os.sep for kind in kinds))
+    for frame in reversed(traceback.extract_tb(trace)):
+        if not frame.filename.startswith(libraries):
+            return f"{frame.filename}:{frame.lineno} in {frame.name}"
+    return ""

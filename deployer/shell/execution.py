@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cli.grammar import Token
+from ..cli.line_shell import Status
 from ..exceptions import (
     ActionException,
     ConnectionFailedException,
@@ -21,23 +22,11 @@ from ..exceptions import (
 from ..inspection import Inspector
 from .navigation import NotFound, Target
 
-__all__ = ["CallError", "Outcome", "Status", "bind_arguments", "call", "get_action", "leaf_errors"]
+__all__ = ["CallError", "Outcome", "bind_arguments", "call", "get_action", "leaf_errors"]
 
 
 class CallError(DeployerException, TypeError):
     """An action cannot be called with these words."""
-
-
-class Status:
-    """The exit statuses of a command line."""
-
-    DONE = 0
-    FAILED = 1
-    WRONG_USE = 2
-    NO_INPUT = 3
-    UNREACHABLE = 4
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,13 @@ from ..inspection import Inspector
 if TYPE_CHECKING:
     from ..node import Env
 
-__all__ = ["NotFound", "Target", "find_node", "find_target"]
+__all__ = ["DEFAULT_ACTION", "NotFound", "Target", "find_node", "find_target"]
 
 #: The action of a node that can be called itself.
 DEFAULT_ACTION = "__call__"
+
+# So many names are listed when none is like the one that was meant.
+_MANY = 8
 
 
 class NotFound(DeployerException, LookupError):
@@ -37,7 +40,8 @@ def find_node(node: Env, words: Sequence[str]) -> Env:
     """Follow words from a node; raise NotFound, which says where the way ends.
 
     A word is the name of a child node, several of them joined by dots, ``..``, ``.``, ``/``, or
-    ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host``).
+    ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host``, or
+    ``web[0]`` by its index).
     """
     for word in words:
         node = _step(node, word)
@@ -84,7 +88,10 @@ def _step(node: Env, word: str) -> Env:
     # What follows a colon is the name of a host, and may have dots itself.
     names, colon, cell = word.partition(":")
     for name in names.split(".") if names else []:
-        node = _get_child(node, name)
+        # As paths are shown: web[0].
+        child, bracket, index = name.removesuffix("]").partition("[")
+        node = _get_child(node, child)
+        node = _get_cell(node, index) if bracket else node
     return _get_cell(node, cell) if colon else node
 
 
@@ -95,11 +102,13 @@ def _get_child(node: Env, name: str) -> Env:
         return child
     if inspector.has_action(name):
         raise NotFound(f"{name!r} is an action of {inspector.get_full_name()}, and no node")
-    known = [child_name(child) for child in inspector.get_childnodes()]
+    known = [Inspector(child).get_name() for child in inspector.get_childnodes()]
     known += [action.name for action in inspector.get_actions()]
-    raise NotFound(
-        f"{inspector.get_full_name()} has no node or action {name!r}.{did_you_mean(name, known)}"
-    )
+    advice = did_you_mean(name, known)
+    if not advice and known:
+        more = ", …" if len(known) > _MANY else ""
+        advice = f" It has {', '.join(known[:_MANY])}{more}."
+    raise NotFound(f"{inspector.get_full_name()} has no node or action {name!r}.{advice}")
 
 
 def _get_cell(node: Env, cell: str) -> Env:
@@ -116,9 +125,3 @@ def _get_cell(node: Env, cell: str) -> Env:
         f"{inspector.get_full_name()} has no cell {cell!r}; it has {', '.join(names)}."
         f"{did_you_mean(cell, names)}"
     )
-
-
-def child_name(node: Env) -> str:
-    """Return the name by which a node's parent knows it."""
-    name: str = Inspector(node).get_name()
-    return name.partition("[")[0]

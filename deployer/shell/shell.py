@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..cli.completion import Completion, complete, did_you_mean
 from ..cli.grammar import LineError, Token, parse
-from ..console import Console
+from ..cli.line_shell import LineShell, Status
 from ..inspection import Inspector
 from ..node import Env, Node
-from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
 from .display import describe_action, describe_failure, describe_node, describe_result
-from .execution import CallError, Outcome, Status, call, get_action
+from .execution import CallError, Outcome, call, get_action
 from .navigation import NotFound, Target, find_target
 from .state import ShellState
-
-if TYPE_CHECKING:
-    from ..cli.reader import Reader
 
 __all__ = ["DeploymentShell"]
 
 
-class DeploymentShell:
+class DeploymentShell(LineShell):
     """Runs lines at a place in a tree.
 
     :param node: where to begin.
@@ -33,31 +29,9 @@ class DeploymentShell:
     """
 
     def __init__(self, node: Env, stop_at_failure: bool = False) -> None:
+        super().__init__(node.console.pty, stop_at_failure)
         self.state = ShellState(node)
-        self.pty = node.console.pty
-        self.console = Console(self.pty)
-        self._stop_at_failure = stop_at_failure
-        self._is_left = False
         self._candidates = ShellCandidates(self.state)
-
-    def run(self, reader: Reader) -> int:
-        """Run lines until the last one, or ``exit``; return the exit status."""
-        while not self._is_left:
-            try:
-                text = reader.read(self._get_prompt())
-            except EOFError:
-                if self._stop_at_failure:
-                    break
-                self.show("")
-                self.leave()
-                continue
-            except KeyboardInterrupt:
-                self.show("")
-                continue
-            status = self._run_lines(text.splitlines())
-            if status and self._stop_at_failure:
-                return Status.FAILED
-        return Status.DONE
 
     def run_line(self, line: str) -> int:
         """Run one line and show what comes of it; return its exit status. Failures do not raise."""
@@ -68,7 +42,7 @@ class DeploymentShell:
         return self._guard(lambda: self._call(find_target(self.state.node, words), words))
 
     def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        """Return the completions of a line that ends at the cursor."""
+        """Return nodes, actions, parameters and commands; it never connects."""
         return complete(self._candidates, line, cursor)
 
     def leave(self) -> None:
@@ -76,54 +50,14 @@ class DeploymentShell:
         if self.state.is_sub_shell:
             self.state.leave()
         else:
-            self._is_left = True
+            super().leave()
 
-    # What the commands show
-
-    @property
-    def columns(self) -> int:
-        """The width of the terminal."""
-        return self.pty.get_size()[1]
-
-    def show(self, text: str) -> None:
-        """Write a text, and a line's end."""
-        self.pty.write(f"{text}\n")
-
-    def show_lines(self, lines: Iterable[str]) -> None:
-        """Write lines."""
-        for line in lines:
-            self.show(line)
-
-    def show_error(self, text: str) -> None:
-        """Write what went wrong, on stderr."""
-        stream = self.pty.stderr
-        write_text(stream, paint(text, "red", enabled=shows_colours(stream)) + "\n")
-
-    def bold(self, text: str) -> str:
-        """Return a text in bold, where that can be shown."""
-        return paint(text, None, bold=True, enabled=shows_colours(self.pty.stdout))
-
-    def _get_prompt(self) -> str:
+    def get_prompt(self) -> str:
+        """Return the path of the current node, in the colour of its group."""
         inspector = Inspector(self.state.node)
         colour = inspector.get_group().color
         enabled = shows_colours(self.pty.stdout)
         return paint(inspector.get_full_name(), colour, bold=True, enabled=enabled) + " > "
-
-    def _run_lines(self, lines: Sequence[str]) -> int:
-        """Run the lines of one input, until one fails; several are pasted, and asked about."""
-        if len(lines) > 1:
-            self.show_lines(f"  {line}" for line in lines)
-            try:
-                if not self.console.confirm(f"Run these {len(lines)} lines?", default=False):
-                    return Status.DONE
-            except KeyboardInterrupt:
-                self.show("")
-                return Status.INTERRUPTED
-        for line in lines:
-            status = self.run_line(line)
-            if status or self._is_left:
-                return status
-        return Status.DONE
 
     def _guard(self, run: Callable[[], int]) -> int:
         """Return the exit status of a run; what it raises is shown."""
@@ -145,7 +79,9 @@ class DeploymentShell:
             target = find_target(self.state.node, words)
         except NotFound as error:
             hint = did_you_mean(words[0].text, BUILTINS)
-            raise NotFound(str(error) if "Did you mean" in str(error) else f"{error}{hint}") from None
+            raise NotFound(
+                str(error) if "Did you mean" in str(error) else f"{error}{hint}"
+            ) from None
         if target.action_name is None:
             self.show(describe_node(target.node))
             return Status.DONE
@@ -164,9 +100,8 @@ class DeploymentShell:
             return self._show_failure(outcome)
         if isinstance(outcome.value, Node):
             self.state.enter(_as_env(target.node, outcome.value))
-        elif not Inspector(target.node).suppress_result_for_action(action.name):
-            if text := describe_result(outcome.value):
-                self.show(text)
+        elif not action.suppress_result and (text := describe_result(outcome.value)):
+            self.show(text)
         return outcome.status
 
     def _show_failure(self, outcome: Outcome) -> int:
@@ -174,12 +109,14 @@ class DeploymentShell:
         if outcome.status == Status.BROKEN_PIPE:
             # Whoever read the output is gone: there is nobody to tell, and no use in going on.
             raise BrokenPipeError from outcome.error
+        if outcome.status == Status.INTERRUPTED and self.pty.is_interactive:
+            # The terminal has shown the ^C, and stands behind it.
+            self.show("")
         self.show_error(describe_failure(outcome.error))
         return outcome.status
 
 
-def _as_env(env: Env, node: Node) -> Env:
+def _as_env(env: Env, node: Any) -> Env:
     """Return a node that an action of ``env`` returned as something whose actions can be run."""
-    if type(node) is Env:
-        return node
-    return Env(node, env.console.pty, env._logger, env._is_sandbox)
+    # An Env says that it is of its node's class, so that isinstance() cannot tell them apart.
+    return node if type(node) is Env else env._env_of(node)

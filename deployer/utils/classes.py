@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 __all__ = ["derive"]
 
@@ -19,4 +19,4 @@ def derive(cls: C, /, **attributes: Any) -> C:
     This is how deployer changes a class of a user without touching it.
     """
     identity = {name: getattr(cls, name) for name in _IDENTITY if hasattr(cls, name)}
-    return cast(C, type(cls)(cls.__name__, (cls,), {**identity, **attributes}))
+    return type(cls)(cls.__name__, (cls,), {**identity, **attributes})

@@ -93,26 +93,26 @@ class World:
 
     @contextlib.contextmanager
     def serve(self, *options: str) -> Iterator[Server]:
-        """Run an OpenSSH server with more lines of sshd_config; the first of a kind wins."""
+        """Run an OpenSSH server; options are lines of sshd_config, which replace our own."""
         port = free_port()
         log = f"/run/sshd-{port}.log"
-        config = "\n".join(
-            [
-                *options,
-                f"Port {port}",
-                "ListenAddress 127.0.0.1",
-                "HostKey /run/host_key",
-                f"PidFile /run/sshd-{port}.pid",
-                "UsePAM yes",
-                "UseDNS no",
-                "PrintMotd no",
-                "MaxStartups 100",
-                "AcceptEnv LANG LC_*",
-                "LogLevel VERBOSE",
-                "Subsystem sftp /usr/lib/openssh/sftp-server",
-                "",
-            ]
-        )
+        settings = {
+            "Port": str(port),
+            "ListenAddress": "127.0.0.1",
+            "HostKey": "/run/host_key",
+            "PidFile": f"/run/sshd-{port}.pid",
+            "UsePAM": "yes",
+            "UseDNS": "no",
+            "PrintMotd": "no",
+            "MaxStartups": "100",
+            "AcceptEnv": "LANG LC_*",
+            "LogLevel": "VERBOSE",
+            "Subsystem": "sftp /usr/lib/openssh/sftp-server",
+        }
+        replaced = {option.split()[0] for option in options}
+        ours = [f"{name} {value}" for name, value in settings.items() if name not in replaced]
+        # Last, since a Match block among them goes on to the end of the file.
+        config = "\n".join([*ours, *options, ""])
         self.run(["sh", "-c", f"cat >/run/sshd-{port}.conf"], input=config)
         self.run(["/usr/sbin/sshd", "-f", f"/run/sshd-{port}.conf", "-E", log])
         host_key = self.run(["cut", "-d", " ", "-f", "1,2", "/run/host_key.pub"]).strip()
@@ -141,6 +141,7 @@ class World:
         }
 
 
+_SFTP = "Subsystem sftp /usr/lib/openssh/sftp-server"
 _END_SERVER = 'pid=$(cat "$1") && pkill -P "$pid"; kill "$pid"'
 
 
@@ -170,7 +171,7 @@ def new_world(shells: dict[str, str] = SHELLS) -> Iterator[World]:
                 process.stdin.write(f"{PASSWORD}\n")
                 process.stdin.flush()
             if process.stdout.readline() != "ready\n":
-                raise WorldRefused(f"unshare: {process.stderr.read().strip()}")
+                raise WorldRefused(f"no world can be made here: {process.stderr.read().strip()}")
             yield World(process.pid, key)
         finally:
             # The first process of the world reads this pipe; at its end everything inside ends,

@@ -6,22 +6,18 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import paramiko
 
 from ...exceptions import AuthenticationFailed, ConnectionFailedException
-
-if TYPE_CHECKING:
-    from .config import Settings
-    from .host import SSHHost
+from .config import HostSettings, Settings
 
 __all__ = ["authenticate"]
 
 _KEY_CLASSES = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
-def authenticate(host: type[SSHHost], settings: Settings, transport: paramiko.Transport) -> None:
+def authenticate(host: HostSettings, settings: Settings, transport: paramiko.Transport) -> None:
     """Log in, or raise AuthenticationFailed that says what was tried."""
     tried: list[str] = []
     for name, attempt in _attempts(host, settings, transport, tried):
@@ -47,7 +43,7 @@ def authenticate(host: type[SSHHost], settings: Settings, transport: paramiko.Tr
 
 
 def _attempts(
-    host: type[SSHHost], settings: Settings, transport: paramiko.Transport, tried: list[str]
+    host: HostSettings, settings: Settings, transport: paramiko.Transport, tried: list[str]
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     for name, key in _keys(host, settings, tried):
         yield name, lambda key=key: transport.auth_publickey(settings.username, key)  # type: ignore[misc]
@@ -58,7 +54,7 @@ def _attempts(
 
 
 def _keys(
-    host: type[SSHHost], settings: Settings, tried: list[str]
+    host: HostSettings, settings: Settings, tried: list[str]
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     passphrase = host.rsa_key_password
     if host.rsa_key:

@@ -15,7 +15,7 @@ import paramiko
 
 from ...exceptions import ConnectionFailedException
 
-__all__ = ["HostSettings", "Settings", "resolve"]
+__all__ = ["Gateway", "HostSettings", "Settings", "resolve"]
 
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _USER_CONFIG = "~/.ssh/config"
@@ -24,18 +24,79 @@ _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 
 
 class HostSettings(Protocol):
-    """The attributes of a host class that say how to reach it."""
+    """The attributes of a host class that say how to reach it; see ``SSHHost``."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def address(self) -> str | None: ...
+
+    @property
+    def port(self) -> int | None: ...
+
+    @property
+    def username(self) -> str | None: ...
+
+    @property
+    def password(self) -> str | None: ...
+
+    @property
+    def key_filename(self) -> str | None: ...
+
+    @property
+    def rsa_key(self) -> str | None: ...
+
+    @property
+    def rsa_key_password(self) -> str | None: ...
+
+    @property
+    def timeout(self) -> float | None: ...
+
+    @property
+    def keepalive_interval(self) -> float | None: ...
+
+    @property
+    def config_filename(self) -> str | None: ...
+
+    @property
+    def reject_unknown_hosts(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The settings of a host that another one is reached through (``ProxyJump``)."""
 
     slug: str
     address: str | None
     port: int | None
     username: str | None
-    key_filename: str | None
-    rsa_key: str | None
-    timeout: float | None
-    keepalive_interval: float | None
     config_filename: str | None
     reject_unknown_hosts: bool
+    password: str | None = None
+    key_filename: str | None = None
+    rsa_key: str | None = None
+    rsa_key_password: str | None = None
+    timeout: float | None = None
+    keepalive_interval: float | None = None
+
+    @classmethod
+    def of(cls, host: HostSettings, jump: str) -> Gateway:
+        """Return the gateway that a word of ProxyJump names: ``[user@]host[:port]`` or a URI."""
+        user, _, place = jump.removeprefix("ssh://").rpartition("@")
+        if place.startswith("["):
+            name, _, port = place[1:].partition("]")
+            port = port.removeprefix(":")
+        else:
+            name, _, port = place.partition(":")
+        return cls(
+            slug=f"{host.slug} (through {name})",
+            address=name,
+            port=int(port) if port else None,
+            username=user or None,
+            config_filename=host.config_filename,
+            reject_unknown_hosts=host.reject_unknown_hosts,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +136,11 @@ def resolve(host: HostSettings) -> Settings:
         raise ConnectionFailedException(
             f"{host.slug}: the host has no address: set `address` in its class"
         )
-    options = _lookup(host.slug, host.config_filename, host.address)
+    # At the head of the config, where they win, and are known to %p and %r of a ProxyCommand.
+    head = ["Host *"]
+    head += [f"Port {host.port}"] if host.port else []
+    head += [f"User {host.username}"] if host.username else []
+    options = _lookup(host.slug, host.address, tuple(head), host.config_filename)
 
     def flag(name: str) -> str:
         return options.get(name, "").lower()
@@ -90,8 +155,8 @@ def resolve(host: HostSettings) -> Settings:
         interval = float(options.get("serveraliveinterval", 0))
     return Settings(
         hostname=hostname,
-        port=int(host.port or options.get("port") or 22),
-        username=host.username or options.get("user") or getpass.getuser(),
+        port=int(options.get("port") or 22),
+        username=options.get("user") or getpass.getuser(),
         key_filenames=tuple(
             os.path.expanduser(name) for name in keys or (() if explicit else _DEFAULT_KEYS)
         ),
@@ -118,14 +183,16 @@ def _files(options: dict[str, str], name: str, default: str) -> tuple[str, ...]:
     return () if value == "none" else tuple(os.path.expanduser(file) for file in value.split())
 
 
-def _lookup(slug: str, filename: str | None, address: str) -> paramiko.SSHConfigDict:
+def _lookup(
+    slug: str, address: str, head: tuple[str, ...], filename: str | None
+) -> paramiko.SSHConfigDict:
     # As with `ssh -F`: a config that is named stands alone.
     filenames: tuple[str, ...] = () if filename is None else (filename,)
     if filename == _USER_CONFIG:
         filenames = (_USER_CONFIG, _SYSTEM_CONFIG)
     try:
         stamps = tuple(_stamp(os.path.expanduser(name)) for name in filenames)
-        return _parse(filenames, stamps).lookup(address)
+        return _parse(head, filenames, stamps).lookup(address)
     except (paramiko.SSHException, OSError, ValueError) as error:
         raise ConnectionFailedException(
             f"{slug}: cannot use the ssh config {', '.join(filenames)} for {address}: {error}"
@@ -140,8 +207,11 @@ def _stamp(filename: str) -> int | None:
 
 
 @lru_cache(maxsize=32)
-def _parse(filenames: tuple[str, ...], stamps: tuple[int | None, ...]) -> paramiko.SSHConfig:
+def _parse(
+    head: tuple[str, ...], filenames: tuple[str, ...], stamps: tuple[int | None, ...]
+) -> paramiko.SSHConfig:
     config = paramiko.SSHConfig()
+    config.parse(iter(head))
     for filename, stamp in zip(filenames, stamps, strict=True):
         if stamp is not None:
             config.parse(iter(list(_lines(os.path.expanduser(filename)))))

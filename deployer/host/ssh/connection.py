@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import shlex
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from ...exceptions import (
 )
 from . import known_hosts, tuning
 from .authentication import authenticate
-from .config import Settings, resolve
+from .config import Gateway, HostSettings, Settings, resolve
 from .host_key import check_host_key
 from .sessions import Place, Sessions
 
@@ -102,7 +103,7 @@ class Connection:
 
     def _give_back(self, client: paramiko.SFTPClient) -> None:
         with self._lock:
-            if self._idle_sftp is None:
+            if self._idle_sftp is None and not self._sessions.are_wanted:
                 self._idle_sftp = client
                 return
         _close_sftp(client)
@@ -123,7 +124,7 @@ class Connection:
     def _open_session(self, transport: paramiko.Transport, place: Place) -> paramiko.Channel:
         for attempt in itertools.count(1):
             try:
-                return transport.open_session(timeout=resolve(self._host).timeout)
+                return transport.open_session(timeout=transport.channel_timeout)
             except (paramiko.SSHException, EOFError, OSError) as error:
                 # Of several refusals at once, paramiko gives only one thread the reason.
                 refused = "Unable to open channel" in str(error) or isinstance(
@@ -159,9 +160,9 @@ class Connection:
 
     def _dial(self, settings: Settings, notify: Callable[[str], None]) -> socket.socket:
         if settings.proxy_command:
-            return paramiko.ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
+            return _ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
         for jump in settings.proxy_jump:
-            gateway = _gateway_class(self._host, jump)
+            gateway = Gateway.of(self._host, jump)
             hop = resolve(gateway)
             sock = self._through_gateway(gateway, hop) if self._gateways else _tcp(gateway, hop)
             self._gateways.append(_connect(gateway, hop, sock, notify))
@@ -169,7 +170,7 @@ class Connection:
             return self._through_gateway(self._host, settings)
         return _tcp(self._host, settings)
 
-    def _through_gateway(self, host: type[SSHHost], settings: Settings) -> socket.socket:
+    def _through_gateway(self, host: HostSettings, settings: Settings) -> socket.socket:
         try:
             return self._gateways[-1].open_channel(  # type: ignore[return-value]
                 "direct-tcpip",
@@ -226,6 +227,22 @@ class ConnectionPool:
 connections = ConnectionPool()
 
 
+class _ProxyCommand(paramiko.ProxyCommand):
+    """A command whose input and output stand for the network."""
+
+    def __init__(self, command: str) -> None:
+        # By a shell, as ssh runs it.
+        super().__init__(f"/bin/sh -c {shlex.quote(f'exec {command}')}")
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
 def _is_alive(client: paramiko.SFTPClient) -> bool:
     channel = client.get_channel()
     return channel is not None and not channel.closed and channel.get_transport().is_active()
@@ -237,28 +254,7 @@ def _close_sftp(client: paramiko.SFTPClient) -> None:
     client.deployer_release.close()  # type: ignore[attr-defined]
 
 
-def _gateway_class(host: type[SSHHost], jump: str) -> type[SSHHost]:
-    """Return a host class for a word of ProxyJump, ``[user@]host[:port]`` or an ssh:// URI."""
-    from .host import SSHHost
-
-    user, _, place = jump.removeprefix("ssh://").rpartition("@")
-    if place.startswith("["):
-        name, _, port = place[1:].partition("]")
-        port = port.removeprefix(":")
-    else:
-        name, _, port = place.partition(":")
-    attributes = {
-        "slug": f"{host.slug} (gateway {name})",
-        "address": name,
-        "username": user or None,
-        "port": int(port) if port else None,
-        "config_filename": host.config_filename,
-        "reject_unknown_hosts": host.reject_unknown_hosts,
-    }
-    return type("Gateway", (SSHHost,), attributes)
-
-
-def _tcp(host: type[SSHHost], settings: Settings) -> socket.socket:
+def _tcp(host: HostSettings, settings: Settings) -> socket.socket:
     where = f"{settings.hostname} port {settings.port}"
     try:
         sock = socket.create_connection((settings.hostname, settings.port), settings.timeout)
@@ -282,7 +278,7 @@ def _tcp(host: type[SSHHost], settings: Settings) -> socket.socket:
 
 
 def _connect(
-    host: type[SSHHost], settings: Settings, sock: socket.socket, notify: Callable[[str], None]
+    host: HostSettings, settings: Settings, sock: socket.socket, notify: Callable[[str], None]
 ) -> paramiko.Transport:
     """Return a transport that has checked the host's key, and authenticated."""
     transport = tuning.Transport(sock)
@@ -303,7 +299,7 @@ def _connect(
 
 
 def _handshake(
-    host: type[SSHHost],
+    host: HostSettings,
     settings: Settings,
     transport: paramiko.Transport,
     notify: Callable[[str], None],
@@ -325,9 +321,10 @@ def _handshake(
     negotiated.wait(deadline - time.monotonic())
     if not negotiated.is_set() or not transport.is_active():
         error = transport.get_exception()
+        through = f" through {settings.proxy_command!r}" if settings.proxy_command else ""
         raise ConnectionFailedException(
-            f"{host.slug}: no SSH connection with {settings.hostname} port {settings.port}: "
-            f"{error or 'it did not answer in time'}; is it an SSH server?"
+            f"{host.slug}: no SSH connection with {settings.hostname} port {settings.port}"
+            f"{through}: {error or 'it did not answer in time'}; is it an SSH server?"
         ) from error
     key = transport.get_remote_server_key()
     check_host_key(host.slug, settings, known, key.get_name(), key.asbytes(), notify)

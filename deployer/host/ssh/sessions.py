@@ -21,18 +21,20 @@ class Sessions:
         self._condition = threading.Condition()
         self._limit = MAX_SESSIONS
         self._open = 0
+        self._waiting = 0
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether somebody waits for one, so that none should be kept for later."""
+        return self._waiting > 0
 
     @contextlib.contextmanager
     def place(self, make_room: Callable[[], None]) -> Iterator[Place]:
         """Wait until there is room for one more, and hold it.
 
-        :param make_room: called when there is none, to give up what is not really used.
+        :param make_room: gives up what is only kept for later.
         """
-        with self._condition:
-            full = self._open >= self._limit
-        if full:
-            make_room()
-        with self._condition:
+        with self._wait(make_room):
             self._condition.wait_for(lambda: self._open < self._limit)
             self._open += 1
         try:
@@ -40,9 +42,24 @@ class Sessions:
         finally:
             with self._condition:
                 self._open -= 1
-                self._condition.notify()
+                self._condition.notify_all()
 
-    def wait_after_refusal(self, attempt: int) -> bool:
+    @contextlib.contextmanager
+    def _wait(self, make_room: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock, and count as somebody who waits."""
+        with self._condition:
+            self._waiting += 1
+            full = self._open >= self._limit
+        if full:
+            # From here on nothing is kept for later, so that there is nothing to miss.
+            make_room()
+        with self._condition:
+            try:
+                yield
+            finally:
+                self._waiting -= 1
+
+    def wait_after_refusal(self, attempt: int, make_room: Callable[[], None]) -> bool:
         """Wait until it makes sense to ask the server again for what it has just refused.
 
         :param attempt: how often it has refused.
@@ -54,10 +71,10 @@ class Sessions:
                 self._limit = max(1, min(self._limit, others))
             elif attempt > _ATTEMPTS_ALONE:
                 return False
+        with self._wait(make_room):
             # Also without a sign: the server may have been about to close what had ended here,
             # and the others may be waiting as well.
-            delay = min(0.05 * attempt, 1.0)
-            self._condition.wait_for(lambda: self._open <= others, delay)
+            self._condition.wait_for(lambda: self._open <= others, min(0.05 * attempt, 1.0))
             return True
 
 
@@ -70,5 +87,4 @@ class Place:
 
     def wait_after_refusal(self, attempt: int) -> bool:
         """See :meth:`Sessions.wait_after_refusal`."""
-        self._make_room()
-        return self._sessions.wait_after_refusal(attempt)
+        return self._sessions.wait_after_refusal(attempt, self._make_room)

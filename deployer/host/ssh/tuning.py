@@ -7,6 +7,7 @@ fails when a release of paramiko changes what is relied on here.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -16,6 +17,10 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 
 __all__ = ["Transport", "Waker", "attach_waker", "exit_signal", "prepare_socket", "send_signal"]
+
+# What goes wrong is told by exceptions. Without a handler, Python would print what paramiko logs
+# of it, with tracebacks, to the terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 # GCM takes 1.5 ms of CPU for each MB, CTR with a MAC 2.2; paramiko lists it last.
 _FIRST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")

@@ -1,0 +1,178 @@
+"""Terminals for tests: a pair of a terminal and whoever sits at it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyte
+
+from deployer.pseudo_terminal import Pty
+
+__all__ = [
+    "ROOT",
+    "TIMEOUT",
+    "Screen",
+    "Terminal",
+    "open_terminal",
+    "run_in_terminal",
+    "run_script",
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Seconds after which what is waited for will not come.
+TIMEOUT = 20.0
+
+
+class Terminal:
+    """A terminal of this process: ``pty`` is the side of the program, the rest is the person's."""
+
+    def __init__(self, master: int, slave: int) -> None:
+        self._master = master
+        self._slave = slave
+        self._stream_in = os.fdopen(slave, encoding="utf-8", closefd=False)
+        self._stream_out = os.fdopen(slave, "w", encoding="utf-8", closefd=False)
+        self.pty = Pty(self._stream_in, self._stream_out, term="xterm")
+        self._read = b""
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """Return all output so far, once there is this text in it."""
+        deadline = time.monotonic() + TIMEOUT
+        while text.encode() not in self._read:
+            if not select.select([self._master], [], [], max(deadline - time.monotonic(), 0))[0]:
+                raise AssertionError(f"{text!r} did not appear in {self._read.decode()!r}")
+            self._read += os.read(self._master, 65536)
+        return self._read.decode()
+
+    @property
+    def echoes(self) -> bool:
+        """Whether what is typed can be seen."""
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    def close(self) -> None:
+        self._stream_in.close()
+        self._stream_out.close()
+
+
+@contextmanager
+def open_terminal(columns: int = 80) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    terminal = Terminal(master, slave)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+        os.close(slave)
+        os.close(master)
+
+
+class Screen:
+    """A program in a terminal of its own, and what that shows."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int, rows: int, columns: int):
+        self.process = process
+        self._master = master
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on the screen, without blanks at their ends, and no empty ones at the end."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip().split("\n")
+
+    def colour_at(self, line: str) -> str:
+        """Return the colour of the first character of a line on the screen."""
+        colour: str = self._screen.buffer[self.lines.index(line)][0].fg
+        return colour
+
+    def wait_for(self, is_there: str | Callable[[list[str]], bool]) -> list[str]:
+        """Return the lines once a text is among them as a whole, or a condition holds for them."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            lines = self.lines
+            if is_there in lines if isinstance(is_there, str) else is_there(lines):
+                return lines
+            if not self._receive(deadline):
+                raise AssertionError("did not appear: {}\n{}".format(is_there, "\n".join(lines)))
+
+    def wait_for_end(self) -> int:
+        """Return the exit status, once the program has ended."""
+        deadline = time.monotonic() + TIMEOUT
+        while self._receive(deadline):
+            pass
+        return self.process.wait(TIMEOUT)
+
+    def _receive(self, deadline: float) -> bool:
+        if not select.select([self._master], [], [], max(deadline - time.monotonic(), 0))[0]:
+            return False
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # Linux says so when the other side is closed.
+            return False
+        self._stream.feed(data)
+        return bool(data)
+
+
+def run_script(
+    script: Path, *arguments: str, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python script to its end, without a terminal."""
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        check=False,
+    )
+
+
+@contextmanager
+def run_in_terminal(
+    script: Path,
+    *arguments: str,
+    rows: int = 24,
+    columns: int = 80,
+    **environment: str,
+) -> Iterator[Screen]:
+    """Run a Python script in a terminal."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "PAGER")}
+    process = subprocess.Popen(
+        # -u would not do: readline writes through the C library.
+        [sys.executable, str(script), *arguments],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT), **environment},
+        # The terminal is its controlling one, so that Ctrl-C reaches it.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Screen(process, master, rows, columns)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)

@@ -1,0 +1,339 @@
+"""Files on every host: written whole or not at all; here, and over a real SFTP server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployer.exceptions import DeployerException, RemoteFileError
+from deployer.host import Host, LocalHost
+
+HostClass = type[Host]
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host_class(request: pytest.FixtureRequest) -> HostClass:
+    if request.param == "local":
+        return type("Here", (LocalHost,), {})
+    found: HostClass = request.getfixturevalue("ssh_host")
+    return found
+
+
+@pytest.fixture
+def host(host_class: HostClass) -> Iterator[Host]:
+    """A host in a new directory of its own."""
+    host = host_class()
+    directory = host.run("mktemp -d").strip()
+    with host.cd(directory):
+        yield host
+    host.run(f"chmod -R u+rwx {directory}; rm -rf {directory}")
+
+
+def names(host: Host) -> list[str]:
+    return host.listdir(".")
+
+
+def test_a_file_is_written_and_read(host: Host) -> None:
+    with host.open("file", "w") as file:
+        assert file.write("line 1\n") == 7
+        file.writelines(["line 2\n", "é\n"])
+    with host.open("file") as file:
+        assert file.read(4) == "line"
+        assert file.readline() == " 1\n"
+        assert list(file) == ["line 2\n", "é\n"]
+        assert file.read() == ""
+    assert host.run("cat file") == "line 1\nline 2\né\n"
+
+
+def test_without_a_mode_the_first_use_decides(host: Host) -> None:
+    with host.open("file") as file:
+        file.write("text")
+    with host.open("file") as file:
+        assert file.read() == "text"
+        with pytest.raises(OSError, match="not writable|write"):
+            file.write("more")
+    with host.open("file") as file:
+        file.write(b"bytes")
+    assert host.open("file", "rb").read() == b"bytes"
+
+
+def test_a_file_that_was_opened_and_not_used_is_left_alone(host: Host) -> None:
+    with host.open("file"):
+        pass
+    assert names(host) == []
+
+
+def test_modes(host: Host) -> None:
+    for mode, text in (("w", "1"), ("a", "2"), ("ab", b"3"), ("a", "4")):
+        with host.open("file", mode) as file:
+            file.write(text)
+    assert host.open("file", "rb").read() == b"1234"
+    with host.open("new", "a") as file:
+        file.write("appended")
+    with host.open("other", "x") as file:
+        file.write("exclusive")
+    with pytest.raises(RemoteFileError, match="File exists"):
+        host.open("other", "x")
+    assert host.open("other").read() == "exclusive"
+    for mode in ("", "rw", "r+", "wbt", "q"):
+        with pytest.raises(ValueError, match="mode"):
+            host.open("file", mode)
+
+
+def test_nothing_is_seen_before_close(host: Host) -> None:
+    with host.open("file", "w") as file:
+        file.write("old")
+    file = host.open("file", "w")
+    file.write("new" * 1_000_000)
+    assert host.open("file").read() == "old"
+    file.close()
+    assert len(host.open("file").read()) == 3_000_000
+    assert names(host) == ["file"]
+
+
+def test_an_exception_leaves_the_old_file_and_no_litter(host: Host) -> None:
+    with host.open("file", "w") as file:
+        file.write("old")
+    with pytest.raises(ZeroDivisionError), host.open("file", "w") as file:
+        file.write("new" * 1_000_000)
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), host.open("never", "w") as file:
+        file.write("new")
+        raise ZeroDivisionError
+    assert names(host) == ["file"]
+    assert host.open("file").read() == "old"
+
+
+def test_a_file_keeps_its_mode_and_a_new_one_gets_the_usual(host: Host) -> None:
+    host.run("echo old >file; chmod 640 file; (umask 022; echo >usual)")
+    for name in ("file", "new"):
+        with host.open(name, "w") as file:
+            file.write("#!/bin/sh\n")
+    assert host.stat("file").permissions == 0o640
+    assert host.stat("new").permissions == host.stat("usual").permissions
+
+
+def test_what_is_being_written_is_nobody_elses(host: Host) -> None:
+    file = host.open("file", "w")
+    file.write("x" * 1_000_000)
+    (temporary,) = host.listdir_stat(".")
+    assert temporary.permissions == 0o600
+    file.abort()
+    assert names(host) == []
+
+
+def test_the_target_of_a_link_is_written_and_the_link_stays(host: Host) -> None:
+    host.run("mkdir sub; echo old >sub/target; ln -s sub/target link; ln -s link link2")
+    host.run("ln -s sub/missing dangling")
+    with host.open("link2", "w") as file:
+        file.write("new")
+    with host.open("dangling", "w") as file:
+        file.write("made")
+    assert host.run("cat sub/target; readlink link link2; cat sub/missing") == (
+        "newsub/target\nlink\nmade"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prepare", "path", "mode", "reason"),
+    [
+        ("true", "missing", "r", "No such file"),
+        ("true", "missing/file", "w", "No such file"),
+        ("mkdir dir", "dir", "w", "Is a directory"),
+        ("mkdir dir", "dir", "r", "Is a directory"),
+        ("mkfifo fifo", "fifo", "w", "not a regular file"),
+        ("ln -s loop loop", "loop", "w", "Too many levels of symbolic links"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(
+    host: Host, prepare: str, path: str, mode: str, reason: str
+) -> None:
+    host.run(prepare)
+    before = names(host)
+    verb = "read" if mode == "r" else "write"
+    with pytest.raises(RemoteFileError, match=f"{host.slug}: cannot {verb} {path}: .*{reason}"):
+        host.open(path, mode)
+    assert names(host) == before
+
+
+def test_a_missing_file_is_an_os_error_with_its_number(host: Host) -> None:
+    with pytest.raises(OSError) as caught:
+        host.stat("missing")
+    assert caught.value.errno == errno.ENOENT
+    assert isinstance(caught.value, DeployerException)
+
+
+def test_a_closed_file_is_closed(host: Host) -> None:
+    file = host.open("file", "w")
+    file.close()
+    file.close()
+    with pytest.raises(ValueError, match="closed"):
+        file.write("more")
+    assert host.open("file").read() == ""
+
+
+def test_files_are_found(host: Host) -> None:
+    host.run("mkdir dir; echo 12345 >dir/file; ln -s file dir/link; ln -s nowhere dir/broken")
+    assert host.exists("dir/file") and host.exists("dir") and host.exists("dir/link")
+    assert not host.exists("dir/broken")
+    assert not host.exists("missing") and not host.exists("dir/file/x")
+    assert host.listdir("dir") == ["broken", "file", "link"]
+    found = {entry.filename: entry for entry in host.listdir_stat("dir")}
+    assert found["file"].is_file and found["file"].st_size == 6
+    assert found["link"].is_link and not found["link"].is_file
+    assert host.stat("dir").is_dir and host.stat("dir/link").is_file
+    with pytest.raises(RemoteFileError, match=r"cannot list missing: No such file"):
+        host.listdir("missing")
+
+
+def test_paths_are_expanded(host: Host) -> None:
+    here = host.getcwd()
+    home = host.get_home_directory()
+    assert host.expand_path("a/./b//c/.") == f"{here}/a/b/c"
+    assert host.expand_path("~") == home
+    assert host.expand_path("~/x y") == f"{home}/x y"
+    assert host.expand_path("~", expand=False) == f"{here}/~"
+    assert host.expand_path("/") == "/"
+    assert host.expand_path("~root/x") == f"{host.get_home_directory('root')}/x"
+    with pytest.raises(RemoteFileError, match="no user 'nobody-like-this'"):
+        host.expand_path("~nobody-like-this/x")
+
+
+def test_put_and_get(host: Host, tmp_path: Path) -> None:
+    source = tmp_path / "script.sh"
+    source.write_bytes(bytes(range(256)) * 5000)
+    source.chmod(0o750)
+    host.put_file(str(source), "uploaded")
+    host.run("mkdir dir")
+    host.put_file(str(source), "dir")
+    assert host.stat("uploaded").permissions == 0o750
+    assert host.stat("dir/script.sh").st_size == 256 * 5000
+    host.get_file("uploaded", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    host.get_file("uploaded", str(tmp_path))
+    assert (tmp_path / "uploaded").exists()
+
+
+def test_a_failed_get_leaves_the_local_file(host: Host, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("old")
+    with pytest.raises(RemoteFileError, match="cannot read missing: No such file"):
+        host.get_file("missing", str(target))
+    with pytest.raises(RemoteFileError, match=r"this machine: cannot write .*/no/dir"):
+        host.run("touch file")
+        host.get_file("file", str(tmp_path / "no" / "dir"))
+    with pytest.raises(RemoteFileError, match="this machine: cannot read /missing"):
+        host.put_file("/missing", "x")
+    assert target.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name[0] == "."] == []
+
+
+any_name = st.text(
+    st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1
+).filter(lambda name: name not in (".", "..") and len(os.fsencode(name)) < 150)
+
+
+@given(name=any_name, content=st.text(st.characters(exclude_categories=["Cs"])))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_name_and_content_comes_back(host: Host, name: str, content: str) -> None:
+    with host.cd(host.getcwd(), expand=False):
+        name = f"./{name}"
+        with host.open(name, "w") as file:
+            file.write(content)
+        with host.open(name, "r") as file:
+            assert file.read() == content
+        assert host.exists(name)
+        host.run("find . -type f -delete")
+
+
+# As root, on a host where that takes sudo.
+
+
+@pytest.fixture
+def sudoer(ssh_host: type[Host]) -> Iterator[Host]:
+    host = ssh_host()
+    host.sudo("mkdir -m 700 /var/private")
+    with host.cd("/var/private"):
+        yield host
+    host.sudo("rm -rf /var/private; rm -rf /tmp/deployer-*")
+
+
+def test_root_writes_and_reads_what_the_user_may_not(sudoer: Host) -> None:
+    with pytest.raises(RemoteFileError, match="Permission denied"):
+        sudoer.open("file", "w")
+    for mode, text in (("w", "one\n"), ("a", "two é\n")):
+        with sudoer.open("file", mode, use_sudo=True) as file:
+            file.write(text)
+    assert sudoer.open("file", use_sudo=True).read() == "one\ntwo é\n"
+    assert sudoer.exists("file", use_sudo=True)
+    assert not sudoer.exists("missing", use_sudo=True)
+    assert sudoer.sudo("stat -c '%U %G %a' file; ls -A") == "root root 644\nfile\n"
+    assert sudoer.run("ls -d /tmp/deployer-*", ignore_exit_status=True) == ""
+
+
+def test_root_keeps_mode_owner_and_links(sudoer: Host) -> None:
+    sudoer.sudo("echo old >file; chown www-data:adm file; chmod 640 file; ln -s file link")
+    with sudoer.open("link", "w", use_sudo=True) as file:
+        file.write("new")
+    assert sudoer.sudo("stat -c '%U %G %a' file; readlink link; cat file") == (
+        "www-data adm 640\nfile\nnew"
+    )
+
+
+def test_a_failed_sudo_write_leaves_the_old_file_and_no_litter(sudoer: Host) -> None:
+    sudoer.sudo("echo -n old >file; mkdir dir")
+    with pytest.raises(ZeroDivisionError), sudoer.open("file", "w", use_sudo=True) as file:
+        file.write("new")
+        raise ZeroDivisionError
+    with pytest.raises(RemoteFileError, match="cannot write dir: .*Is a directory"):
+        with sudoer.open("dir", "w", use_sudo=True) as file:
+            file.write("new")
+    with pytest.raises(RemoteFileError, match="cannot write file: .*File exists"):
+        with sudoer.open("file", "x", use_sudo=True) as file:
+            file.write("new")
+    with pytest.raises(RemoteFileError, match="cannot read missing: .*No such file"):
+        sudoer.open("missing", "r", use_sudo=True)
+    assert sudoer.sudo("cat file; ls -A . dir; ls -d /tmp/deployer-* || true") == (
+        "old.:\ndir\nfile\n\ndir:\n"
+    )
+
+
+def test_a_file_of_somebody_else_is_not_taken_over(ssh_host: type[Host]) -> None:
+    host = ssh_host()
+    host.sudo("mkdir -m 777 /var/shared; echo old >/var/shared/file; chmod 666 /var/shared/file")
+    try:
+        with pytest.raises(RemoteFileError, match="use_sudo=True"):
+            with host.open("/var/shared/file", "w") as file:
+                file.write("new")
+        assert host.run("cat /var/shared/file; ls -A /var/shared") == "old\nfile\n"
+        with host.open("/var/shared/file", "w", use_sudo=True) as file:
+            file.write("new")
+        assert host.stat("/var/shared/file").st_uid == 0
+    finally:
+        host.sudo("rm -r /var/shared")
+
+
+def test_put_and_get_as_root(sudoer: Host, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("text")
+    source.chmod(0o600)
+    sudoer.put_file(str(source), "file", use_sudo=True)
+    assert sudoer.sudo("stat -c '%U %a' file") == "root 600\n"
+    sudoer.get_file("file", str(tmp_path / "back"), use_sudo=True)
+    assert (tmp_path / "back").read_text() == "text"
+    assert stat.S_IMODE((tmp_path / "back").stat().st_mode) & 0o077 == 0o044 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

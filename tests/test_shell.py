@@ -1,0 +1,440 @@
+"""The deployment shell: what its lines do, and how it feels at a terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from deployer.inspection import Inspector
+from deployer.node import Env
+from deployer.pseudo_terminal import DummyPty
+from deployer.shell import DeploymentShell
+from shell_tree import SCRIPT, Tree
+from terminals import run_in_terminal
+
+
+class Session:
+    """A shell without a terminal."""
+
+    def __init__(self):
+        self.pty = DummyPty()
+        self.shell = DeploymentShell(Env(Tree(), self.pty))
+        self.status = 0
+
+    def run(self, *lines):
+        """Return what the lines write."""
+        before = len(self.pty.get_output())
+        for line in lines:
+            self.status = self.shell.run_line(line)
+        return self.pty.get_output()[before:]
+
+    @property
+    def place(self):
+        return Inspector(self.shell.state.node).get_full_name()
+
+    def complete(self, line):
+        """Return the completions, each with what follows it."""
+        return [c.text + c.append for c in self.shell.complete(line, len(line))]
+
+
+@pytest.fixture
+def session():
+    return Session()
+
+
+# Walking
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["cd git"], "Tree.git"),
+        (["cd web logs"], "Tree.web.logs"),
+        (["cd web.logs"], "Tree.web.logs"),
+        (["cd web", "cd logs"], "Tree.web.logs"),
+        (["cd web.logs", "cd .."], "Tree.web"),
+        (["cd web.logs", "cd .. .."], "Tree"),
+        (["cd .."], "Tree"),
+        (["cd web.logs", "cd /"], "Tree"),
+        (["cd web.logs", "cd / git"], "Tree.git"),
+        (["cd web.logs", "cd"], "Tree"),
+        (["cd git", "cd /", "cd -"], "Tree.git"),
+        (["cd git", "cd -", "cd -"], "Tree.git"),
+        (["cd web :second"], "Tree.web[1]"),
+        (["cd web:second"], "Tree.web[1]"),
+        (["cd web :0"], "Tree.web[0]"),
+        (["cd web[1].logs"], "Tree.web[1].logs"),
+        (["cd web", "cd :first", "cd logs"], "Tree.web[0].logs"),
+        (["cd 'git'"], "Tree.git"),
+        (["cd _hidden"], "Tree._hidden"),
+    ],
+)
+def test_cd_goes_somewhere(session, lines, place):
+    assert session.run(*lines) == ""
+    assert session.place == place
+    assert session.run("pwd") == place + "\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cd gti", "Tree has no node or action 'gti'. Did you mean 'git'?"),
+        ("cd hello", "'hello' is an action of Tree, and no node"),
+        ("cd web :third", "Tree.web has no cell 'third'; it has first, second."),
+        ("cd web :secnd", "Did you mean 'second'?"),
+        ("cd :first", "Tree is not an array, so it has no cell 'first'"),
+        ("pwd now", "pwd takes no arguments"),
+        ("helo", "Did you mean 'hello'"),
+        ("exti", "Did you mean 'exit'?"),
+        ("git.xyz", "Tree.git has no node or action 'xyz'. It has checkout, log."),
+        ("hello 'open", "The quote ' at 'open' is never closed"),
+    ],
+)
+def test_a_mistake_gets_one_line_that_helps(session, line, message):
+    output = session.run(line)
+    assert message in output
+    assert output.count("\n") == 1
+    assert session.status == 2
+    assert session.place == "Tree"
+
+
+def test_ls_lists_what_is_here(session):
+    output = session.run("ls")
+    assert output.startswith("Child nodes\n  git      web      service\nActions\n")
+    assert "hello" in output
+    assert "_hidden" not in output
+
+
+def test_ls_explains_what_is_elsewhere(session):
+    assert session.run("ls -l git") == (
+        "Actions\n  checkout COMMIT [force=False] [depth=0]  Check out a commit.\n  log\n"
+    )
+
+
+def test_ls_lists_the_cells_of_an_array(session):
+    assert session.run("ls web").endswith("Cells\n  :first   :second\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("find check", ["git.checkout"]),
+        ("find *.show", ["web.logs.show"]),
+        ("find LOG", ["git.log", "web.logs", "web.logs.show"]),
+        ("find nothing-like-it", []),
+    ],
+)
+def test_find_names_what_can_be_reached(session, line, names):
+    assert [found.split()[0] for found in session.run(line).splitlines()] == names
+
+
+def test_what_find_names_can_be_run(session):
+    assert session.run(session.run("find *.checkout").split()[0] + " v1") == "v1 False 0\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("help", ["cd NAME", "Tab completes"]),
+        ("help cd", ["usage: cd", "Go to"]),
+        ("help git", ["Tree.git\n\nThe repository.\n\nWith its history.", "checkout COMMIT"]),
+        ("help git checkout", ["usage: git checkout COMMIT", "Stops when there are changes."]),
+        ("help service", ["Tree.service", "usage: service [name=all]\n\nRestart."]),
+    ],
+)
+def test_help_explains(session, line, texts):
+    output = session.run(line)
+    for text in texts:
+        assert text in output
+
+
+# Running
+
+
+@pytest.mark.parametrize(
+    ("lines", "output"),
+    [
+        (["git.checkout v1"], "v1 False 0"),
+        (["git checkout v1"], "v1 False 0"),
+        (["cd git", "checkout v1"], "v1 False 0"),
+        (["cd git", ".. git checkout v1"], "v1 False 0"),
+        (["git checkout 'a b' yes 3"], "a b True 3"),
+        (["git checkout depth=2 commit='a b'"], "a b False 2"),
+        (["git checkout x=1"], "x=1 False 0"),
+        (["git checkout 'commit=v1'"], "commit=v1 False 0"),
+        (["git checkout v1 force=on"], "v1 True 0"),
+        (["hello a 'b c' d=1"], "hello ('a', 'b c') {'d': '1'}"),
+        (["git log"], "['one', 'two']"),
+        (["with.dots"], "plain"),
+        (["service"], "restarted all"),
+        (["service nginx"], "restarted nginx"),
+        (["service name=nginx"], "restarted nginx"),
+        (["cd service", ". nginx"], "restarted nginx"),
+        ([". ls"], "the action"),
+        (["_hidden act"], "hidden"),
+        (["web:second name"], "second"),
+        (["web name"], "first: first\nsecond: second"),
+        (["web :first logs show"], "logs of first"),
+    ],
+)
+def test_an_action_is_run_and_its_result_shown(session, lines, output):
+    assert session.run(*lines).rstrip("\n") == output
+    assert session.status == 0
+
+
+@pytest.mark.parametrize("line", ["", "   ", "# a comment", "quiet"])
+def test_some_lines_show_nothing(session, line):
+    assert session.run(line) == ""
+    assert session.status == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("git checkout", "missing a required argument: 'commit'"),
+        ("git checkout a b=1 no 1 2", "too many positional arguments"),
+        ("git checkout a depth=deep", "depth has to be a whole number, not 'deep'"),
+        ("git checkout a force=maybe", "force has to be yes or no, not 'maybe'"),
+        ("git checkout a depth=1 depth=2", "depth is given twice"),
+    ],
+)
+def test_a_wrong_call_shows_the_signature_and_no_traceback(session, line, message):
+    output = session.run(line)
+    assert output == (
+        f"{message}\n"
+        "usage: git checkout COMMIT [force=False] [depth=0]\n\n"
+        "Check out a commit.\n\n"
+        "Stops when there are changes.\n"
+    )
+    assert session.status == 2
+
+
+def test_a_node_that_cannot_be_run_is_described(session):
+    output = session.run("git")
+    assert output.startswith("Tree.git\n\nThe repository.")
+    assert "checkout COMMIT" in output
+
+
+def test_an_action_that_returns_a_node_opens_a_sub_shell(session):
+    session.run("cd web", "cd ..", "find_one")
+    assert session.place == "Tree.git"
+    session.run("cd ..", "return")
+    assert session.place == "Tree"
+    session.run("cd -")
+    assert session.place == "Tree.web"
+
+
+def test_a_failed_command_is_shown_with_its_last_lines_and_its_place(session):
+    output = session.run("fail")
+    assert re.search(
+        r"Command failed\n"
+        r"  host     first\n"
+        r"  command  echo first; echo last words >&2; exit 3\n"
+        r"  status   3\n"
+        r"  \| last words\n"
+        r"  at .*shell_tree\.py:\d+ in fail\n$",
+        output,
+    )
+    assert session.status == 1
+
+
+def test_a_fault_shows_the_frames_of_the_user_only(session):
+    output = session.run("fault")
+    assert output.startswith("Traceback (most recent call last):\n")
+    assert output.endswith("KeyError: 'key'\n")
+    assert re.findall(r'File ".*/(.*)", line \d+, in (\w+)', output) == [("shell_tree.py", "fault")]
+
+
+def test_the_place_of_a_failure_is_never_in_a_library(session):
+    assert re.search(r"\n  at .*shell_tree\.py:\d+ in unfound\n$", session.run("unfound"))
+
+
+def test_failures_of_cells_go_by_their_hosts(session):
+    output = session.run("web half")
+    assert "Failed on 1 of 2 hosts:\nsecond:\n  Command failed\n" in output
+    assert session.status == 1
+
+
+def test_a_question_that_nobody_answers_is_a_failure_of_its_own(session):
+    assert "No answer: 'Which branch' has no default" in session.run("ask")
+    assert session.status == 3
+
+
+def test_an_action_cannot_end_the_shell(session):
+    assert session.run("leave") == "The action asked to end the program (status 7)\n"
+    assert session.status == 1
+
+
+# Completing
+
+
+@pytest.mark.parametrize(
+    ("line", "completions"),
+    [
+        ("gi", ["git "]),
+        ("cd ", ["git ", "web ", "service "]),
+        ("cd w", ["web "]),
+        ("cd web ", ["logs ", ":first ", ":second "]),
+        ("cd web :s", [":second "]),
+        ("cd web.l", ["web.logs "]),
+        ("cd _", ["_hidden "]),
+        ("cd .", [".. "]),
+        ("cd nowhere ", []),
+        ("git ", ["checkout ", "log "]),
+        ("git.", ["git.checkout ", "git.log "]),
+        ("git checkout ", ["commit=", "force=", "depth="]),
+        ("git checkout v1 ", ["force=", "depth="]),
+        ("git checkout v1 f", ["force="]),
+        ("git checkout v1 force=", ["force=yes ", "force=no "]),
+        ("git checkout commit=v1 f", ["force="]),
+        ("git checkout v1 yes 3 ", []),
+        ("service ", ["name="]),
+        ("quiet ", []),
+        ("--", ["--scp "]),
+        ("help pw", ["pwd "]),
+        ("help git ch", ["checkout "]),
+        ("fin", ["find_one ", "find "]),
+        ("plai", ["plain "]),
+        ("with", ["with.dots "]),
+        ("pwd ", []),
+    ],
+)
+def test_a_line_is_completed(session, line, completions):
+    assert session.complete(line) == completions
+
+
+def test_completions_come_with_the_first_line_of_the_docstring(session):
+    completions = session.shell.complete("git ", 4)
+    assert [(c.display, c.help) for c in completions] == [
+        ("checkout", "Check out a commit."),
+        ("log", ""),
+    ]
+    (git,) = session.shell.complete("git", 3)
+    assert git.help == "The repository."
+
+
+# At a terminal
+
+
+@pytest.fixture
+def screen(tmp_path):
+    with run_in_terminal(SCRIPT, XDG_STATE_HOME=str(tmp_path), NO_COLOR="1") as screen:
+        screen.wait_for("Tree >")
+        yield screen
+
+
+def prompts(screen, count):
+    """Wait until the prompt has come so many times, and nothing after it."""
+    return screen.wait_for(
+        lambda lines: (
+            sum(line.startswith("Tree >") for line in lines) == count and lines[-1] == "Tree >"
+        )
+    )
+
+
+def test_tab_completes_through_the_tree(screen):
+    screen.type("git che\t")
+    screen.wait_for("Tree > git checkout")
+    screen.type("v1\n")
+    screen.wait_for("v1 False 0")
+
+
+def test_tab_shows_actions_with_their_docstrings(screen):
+    screen.type("git \t")
+    screen.wait_for("checkout  Check out a commit.")
+    screen.wait_for(lambda lines: lines[-1] == "Tree > git")
+
+
+def test_the_prompt_says_where_one_is(screen):
+    screen.type("cd web :second\n")
+    screen.wait_for("Tree.web[1] >")
+
+
+def test_ctrl_c_stops_an_action_and_keeps_the_shell(screen):
+    screen.type("spin\n")
+    screen.wait_for("spinning")
+    screen.type("\x03")
+    screen.wait_for("Interrupted")
+    screen.type("service\n")
+    screen.wait_for("restarted all")
+
+
+def test_ctrl_c_reaches_a_command_on_a_host(screen):
+    screen.type("sleep\n")
+    screen.wait_for("asleep")
+    screen.type("\x03")
+    screen.wait_for(lambda lines: "[R]etry, [S]kip, [A]bort" in lines[-1])
+    screen.type("a\n")
+    prompts(screen, 2)
+
+
+def test_ctrl_c_clears_the_line(screen):
+    screen.type("half a line\x03")
+    prompts(screen, 2)
+    screen.type("service\n")
+    screen.wait_for("restarted all")
+
+
+def test_ctrl_d_leaves_the_sub_shell_and_then_the_shell(screen):
+    screen.type("find_one\n")
+    screen.wait_for("Tree.git >")
+    screen.type("\x04")
+    prompts(screen, 2)
+    screen.type("\x04")
+    assert screen.wait_for_end() == 0
+
+
+def test_exit_leaves(screen):
+    screen.type("exit\n")
+    assert screen.wait_for_end() == 0
+
+
+def test_an_exception_in_an_action_keeps_the_shell(screen):
+    screen.type("fault\n")
+    screen.wait_for("KeyError: 'key'")
+    screen.type("service\n")
+    screen.wait_for("restarted all")
+
+
+@pytest.mark.parametrize(("answer", "runs"), [("n", False), ("y", True)])
+def test_pasted_lines_are_asked_about(screen, answer, runs):
+    screen.type("\x1b[200~service one\nservice two\nservice three\x1b[201~\n")
+    screen.wait_for("Run these 3 lines? [y/N]")
+    assert "restarted one" not in screen.lines
+    screen.type(f"{answer}\n")
+    lines = prompts(screen, 2)
+    assert ("restarted three" in lines) is runs
+
+
+def test_a_failed_command_asks_how_to_go_on(screen):
+    screen.type("fail\n")
+    screen.wait_for(lambda lines: "[R]etry, [S]kip, [A]bort" in lines[-1])
+    screen.type("a\n")
+    screen.wait_for("  status   3")
+
+
+def test_a_question_is_asked_and_its_answer_is_no_history(screen):
+    screen.type("ask\n")
+    screen.wait_for("Which branch:")
+    screen.type("main\n")
+    prompts(screen, 2)
+    screen.type("\x1b[A\n")
+    screen.wait_for(lambda lines: [line for line in lines if line == "Tree > ask"][1:] != [])
+
+
+def test_a_read_only_history_is_a_warning_at_most(tmp_path):
+    state = tmp_path / "state"
+    state.write_text("in the way")
+    with run_in_terminal(SCRIPT, XDG_STATE_HOME=str(state), NO_COLOR="1", columns=200) as screen:
+        screen.wait_for("Tree >")
+        screen.type("service\n")
+        screen.wait_for("restarted all")
+        assert "cannot be" in "\n".join(screen.lines)
+
+
+def test_the_prompt_has_the_colour_of_the_group(tmp_path):
+    with run_in_terminal(SCRIPT, XDG_STATE_HOME=str(tmp_path)) as screen:
+        screen.type("cd web\n")
+        screen.wait_for("Tree.web >")
+        assert screen.colour_at("Tree.web >") == "red"
