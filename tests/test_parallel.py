@@ -1,0 +1,153 @@
+"""Jobs at once: all finish, in bounds, and every outcome is kept."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from deployer.parallel import Job, Outcome, run
+from deployer.pseudo_terminal import DummyPty, Pty
+from terminals import ROOT
+
+
+def jobs(functions: dict[str, Callable[[Pty], object]]) -> list[Job[object]]:
+    return [Job(name, function) for name, function in functions.items()]
+
+
+def test_outcomes_come_in_the_order_of_the_jobs() -> None:
+    ready = threading.Event()
+
+    def slow(pty: Pty) -> str:
+        ready.wait(10)
+        return "slow"
+
+    def quick(pty: Pty) -> str:
+        ready.set()
+        return "quick"
+
+    outcomes = run(DummyPty(), jobs({"a": slow, "b": quick}))
+    assert outcomes == [Outcome("a", "slow"), Outcome("b", "quick")]
+
+
+def test_a_failure_is_kept_and_stops_nobody() -> None:
+    error = ValueError("no")
+
+    def fail(pty: Pty) -> None:
+        raise error
+
+    outcomes = run(DummyPty(), jobs({"a": fail, "b": lambda pty: 2, "c": fail}))
+    assert outcomes == [Outcome("a", error=error), Outcome("b", 2), Outcome("c", error=error)]
+
+
+def test_a_single_job_runs_right_here() -> None:
+    pty = DummyPty()
+    found = run(pty, jobs({"a": lambda own: (own is pty, threading.current_thread())}))
+    assert found[0].result == (True, threading.current_thread())
+
+
+def test_there_may_be_no_jobs() -> None:
+    assert run(DummyPty(), []) == []
+
+
+def test_no_more_run_at_once_than_asked_for() -> None:
+    lock = threading.Lock()
+    running = 0
+    most = 0
+    full = threading.Barrier(3)
+
+    def work(pty: Pty) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        # Passes only when three are here at once: so three is reached, and the end as well.
+        full.wait(10)
+        with lock:
+            running -= 1
+
+    outcomes = run(DummyPty(), [Job(str(n), work) for n in range(12)], fan_out=3)
+    assert [outcome.error for outcome in outcomes] == [None] * 12
+    assert most == 3
+
+
+def test_a_fan_out_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="fan_out"):
+        run(DummyPty(), [], fan_out=0)
+
+
+def test_lines_are_whole_and_say_whose_they_are() -> None:
+    pty = DummyPty()
+    turn = threading.Barrier(2)
+
+    def work(own: Pty) -> None:
+        for part in ("half ", "a line\nand ", "the rest"):
+            turn.wait(10)
+            own.write(part)
+
+    run(pty, jobs({"web": work, "database": work}))
+    lines = pty.get_output().splitlines()
+    assert sorted(lines) == [
+        "database | and the rest",
+        "database | half a line",
+        "web      | and the rest",
+        "web      | half a line",
+    ]
+
+
+def test_of_a_line_that_redraws_itself_the_last_state_is_shown() -> None:
+    pty = DummyPty()
+    run(pty, jobs({"a": lambda own: own.write("10%\r50%\r100%\r\n"), "b": lambda own: None}))
+    assert pty.get_output() == "a | 100%\n"
+
+
+def test_nobody_waits_for_a_keyboard_in_a_job() -> None:
+    found = run(
+        DummyPty("typed\n"),
+        [Job(name, lambda own: (own.is_interactive, own.stdin.read())) for name in "ab"],
+    )
+    assert [outcome.result for outcome in found] == [(False, "")] * 2
+
+
+def test_jobs_within_jobs_show_both_names() -> None:
+    pty = DummyPty()
+
+    def inner(own: Pty) -> None:
+        run(own, jobs({"x": lambda pty: pty.write("hi\n"), "y": lambda pty: None}))
+
+    run(pty, jobs({"a": inner, "b": lambda own: None}))
+    assert pty.get_output() == "a | x | hi\n"
+
+
+_SCRIPT = """
+import sys
+from deployer.host import LocalHost
+from deployer.host_container import HostsContainer
+from deployer.parallel import Job, run
+from deployer.pseudo_terminal import Pty
+
+hosts = tuple(type(f"Host{n}", (LocalHost,), {}) for n in range(3))
+container = HostsContainer({"host": hosts}, pty=Pty())
+try:
+    container.run("echo begun; sleep 5432; echo never")
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_what_runs_on_all_hosts() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    begun = [process.stdout.readline() for _ in range(3)]
+    assert sorted(begun) == [f"Host{n} | begun\n" for n in range(3)]
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert (rest, process.returncode) == ("interrupted\n", 130)
+    assert subprocess.run(["pgrep", "-f", "[s]leep 5432"], check=False).returncode == 1
