@@ -177,6 +177,7 @@ def server(
 ) -> Iterator[World]:
     """Be the server of the text: the user and what is supposed to be there, at its address."""
     need_program("git")
+    world.run(["userdel", "--remove", "--force", "user"], check=False)
     world.run(["useradd", "--create-home", "--groups", "sudo", "--shell", "/bin/bash", "user"])
     world.run(["chpasswd"], input="user:password\n")
     world.run(["install", "-d", "-o", "user", "/etc/supervisor", "/etc/supervisor/conf.d"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from world import PASSWORD, SHELLS, Server, World, free_port
+from world import PASSWORD, Server, World, free_port
 
 
 def test_users_log_in_over_ssh(world: World, sshd: Server) -> None:
@@ -41,7 +41,9 @@ def test_nothing_of_it_is_outside(world: World) -> None:
     assert world.run(["ls", "/tmp/of-the-world", "/etc/of-the-world"])
     for path in ("/etc/of-the-world", "/usr/bin/of-the-world", "/tmp/of-the-world"):
         assert not Path(path).exists()
-    assert not {entry.pw_name for entry in pwd.getpwall()} & set(SHELLS)
+    world.run(["useradd", "of-the-world"])
+    assert world.run(["id", "-un", "of-the-world"]) == "of-the-world\n"
+    assert "of-the-world" not in {entry.pw_name for entry in pwd.getpwall()}
     assert "of-the-world" not in Path("/proc/mounts").read_text()
 
 

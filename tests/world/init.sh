@@ -5,7 +5,7 @@
 # the namespace.
 #
 # Usage: init.sh PUBLIC_KEY_FILE USER=SHELL...
-set -eu
+set -eu -o pipefail
 read -r password
 public_key=$(cat "$1")
 shift
@@ -38,6 +38,9 @@ chmod 440 /etc/sudoers.d/zz-world
 
 for entry in "$@"; do
     user=${entry%%=*} shell=${entry#*=}
+    # The machine may have such a user, too; in here there is only ours.
+    ! getent passwd "$user" >/dev/null || userdel --force --remove "$user" >&2
+    ! getent group "$user" >/dev/null || groupdel "$user" >&2
     useradd --create-home --user-group --shell "$shell" "$user"
     install -d -m 700 -o "$user" -g "$user" "/home/$user/.ssh"
     printf '%s\n' "$public_key" >"/home/$user/.ssh/authorized_keys"
