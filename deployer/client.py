@@ -1,4 +1,8 @@
-"""The command line of a script that defines a tree of nodes."""
+"""The command line of a script that defines a tree of nodes.
+
+A script imports this module before it defines its nodes. From then on, a definition that makes no
+sense ends the script with one message, in place of a traceback through the metaclass.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from types import TracebackType
 from typing import Any
 
-from .exceptions import DeployerException
+from .exceptions import DeployerException, NodeUsageError
 from .loggers import Logger
 from .node import Env, Node
 from .pseudo_terminal import write_text
@@ -38,7 +43,7 @@ def start(
     if not (isinstance(root_node, type) and issubclass(root_node, Node)):
         given = type(root_node).__name__
         hint = f", as in start({given})" if isinstance(root_node, Node) else ""
-        raise TypeError(f"start() takes a Node class{hint}; it was given {root_node!r}")
+        raise NodeUsageError(f"start() takes a Node class{hint}; it was given {root_node!r}")
     program = name or os.path.basename(sys.argv[0]) or "deploy.py"
     arguments = _make_parser(program, root_node).parse_args(sys.argv[1:])
     try:
@@ -49,6 +54,21 @@ def start(
         status = Status.BROKEN_PIPE
     if status or arguments.command:
         sys.exit(status)
+
+
+def _show_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show an error of ours that ends the program as the shell would, and any other as before."""
+    if isinstance(error, DeployerException):
+        write_text(sys.stderr, describe_failure(error) + "\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# Whoever has set a hook knows better.
+if sys.excepthook is sys.__excepthook__:
+    sys.excepthook = _show_uncaught
 
 
 def _run(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from terminals import run_script
 from world import PASSWORD, Server, World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +97,36 @@ def test_a_class_that_cannot_be_made_names_the_attribute_and_what_to_write(
 ) -> None:
     done = run(body, "run", "restart")
     assert done.returncode == 1
-    assert re.search(message, done.stderr.splitlines()[-1])
+    assert re.search(rf"^NodeDefinitionError: {message}", done.stderr)
+    assert re.search(r"\n  at .*/deploy\.py:\d+ in <module>\n$", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_node_cannot_be_started(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text("from deployer.client import start\nstart(1)\n")
+    done = run_script(script)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"NodeUsageError: start() takes a Node class; it was given 1\n  at {script}:2 in <module>\n"
+    )
+
+
+def test_a_fault_that_is_not_about_nodes_is_pythons_to_show(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text("from deployer.client import start\n1 / 0\n")
+    done = run_script(script)
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_somebodys_own_hook_for_uncaught_errors_is_left_alone(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text(
+        "import sys\nsys.excepthook = lambda *error: print('mine')\n"
+        "from deployer.client import start\nstart(1)\n"
+    )
+    assert run_script(script).stdout == "mine\n"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +155,7 @@ def test_a_class_that_cannot_be_made_names_the_attribute_and_what_to_write(
         ),
         ("pass", ["make"], r"host +web\n(.*\n)*.* 2\n.*No rule to make"),
         ("pass", ["restrat"], r"'restrat'.*restart"),
-        ("pass", ["restart", "now"], r"too many positional arguments"),
+        ("pass", ["restart", "now"], r"^restart: too many positional arguments"),
     ],
 )
 def test_a_mistake_while_running_is_one_message_without_a_traceback(

@@ -222,7 +222,8 @@ def _get_place(trace: TracebackType | None) -> str:
     import sysconfig
 
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-    libraries = (_OUR_CODE, *(sysconfig.get_path(kind) + os.sep for kind in kinds))
+    paths = {sysconfig.get_path(kind) for kind in kinds} | {os.path.dirname(os.__file__)}
+    libraries = (_OUR_CODE, *(path + os.sep for path in paths))
     for frame in reversed(traceback.extract_tb(trace)):
         if not frame.filename.startswith(libraries):
             return f"{frame.filename}:{frame.lineno} in {frame.name}"

@@ -10,6 +10,7 @@ from ..cli.grammar import LineError, Token, parse
 from ..cli.line_shell import LineShell, Status
 from ..inspection import Inspector
 from ..node import Env, Node
+from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
@@ -93,8 +94,8 @@ class DeploymentShell(LineShell):
             outcome = call(action, target.arguments)
         except CallError as error:
             name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
-            self.show_error(str(error))
-            self.show(describe_action(name, action))
+            self.show_error(f"{name}: {error}")
+            write_text(self.pty.stderr, describe_action(name, action) + "\n")
             return Status.WRONG_USE
         if outcome.error is not None:
             return self._show_failure(outcome)
