@@ -202,7 +202,7 @@ def test_some_lines_show_nothing(session, line):
 def test_a_wrong_call_shows_the_signature_and_no_traceback(session, line, message):
     output = session.run(line)
     assert output == (
-        f"{message}\n"
+        f"git checkout: {message}\n"
         "usage: git checkout COMMIT [force=False] [depth=0]\n\n"
         "Check out a commit.\n\n"
         "Stops when there are changes.\n"
