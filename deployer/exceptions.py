@@ -58,6 +58,10 @@ __all__ = [
 class DeployerException(Exception):
     """The base of everything that deployer raises on purpose."""
 
+    # The arguments are results and other exceptions, which say less than the message.
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class NodeDefinitionError(DeployerException, TypeError):
     """A node class cannot be made as it is written."""

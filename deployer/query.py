@@ -99,7 +99,8 @@ class Query:
 
     def __str__(self) -> str:
         raise TypeError(
-            f"{self!r} has no value yet: to put it in a text, write Q('… %s') % {self!r}"
+            f"{self!r} has no value yet: to put it in a text, write Q('… %s') % {self!r}; "
+            "to look at it, use repr()"
         )
 
     def __format__(self, format_spec: str) -> str:
@@ -117,6 +118,9 @@ _Evaluated = tuple[Any, list[QueryResult]]
 class _Operation:
     """One step of a query: how it is evaluated and how it is written."""
 
+    # Of a dataclass, they only need what sets the attributes: to make its other methods takes
+    # longer than all else here, each time when deployer is started.
+
     def evaluate(self, instance: object) -> _Evaluated:
         raise NotImplementedError
 
@@ -133,7 +137,7 @@ class _Itself(_Operation):
         return "Q", _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Value(_Operation):
     value: object
 
@@ -145,7 +149,7 @@ class _Value(_Operation):
         return f"Q({self.value!r})", _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Function(_Operation):
     name: str
     function: Callable[..., Any]
@@ -157,20 +161,23 @@ class _Function(_Operation):
         return self.name, _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Attribute(_Operation):
     of: Query
     name: str
 
     def evaluate(self, instance: object) -> _Evaluated:
         of = _execute(self.of, instance)
+        if of.result is None and not hasattr(None, self.name):
+            # Most often the parent of the root; Python's own message does not say what is None.
+            raise AttributeError(f"{self.of!r} is None, which has no attribute {self.name!r}")
         return getattr(of.result, self.name), [of]
 
     def source(self) -> tuple[str, int]:
         return f"{_source(self.of, _ATOM)}.{self.name}", _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Ancestor(_Operation):
     of: Query
     wanted: str | type
@@ -193,7 +200,7 @@ class _Ancestor(_Operation):
         return repr(self.wanted) if isinstance(self.wanted, str) else self.wanted.__name__
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Item(_Operation):
     of: Query
     key: object
@@ -213,7 +220,7 @@ class _Item(_Operation):
         return f"{_source(self.of, _ATOM)}[{shown}]", _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Call(_Operation):
     function: Query
     args: tuple[object, ...]
@@ -232,7 +239,7 @@ class _Call(_Operation):
         return f"{_source(self.function, _ATOM)}({', '.join(args)})", _ATOM
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Unary(_Operation):
     symbol: str
     function: Callable[[Any], Any]
@@ -246,7 +253,7 @@ class _Unary(_Operation):
         return f"{self.symbol}{_source(self.operand, _SIGN)}", _SIGN
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Binary(_Operation):
     symbol: str
     strength: int
@@ -270,7 +277,7 @@ class _Binary(_Operation):
         return f"{left} {self.symbol} {right}", strength
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class _Logical(_Operation):
     """``&`` and ``|``: the right side is only evaluated when the left one does not decide."""
 

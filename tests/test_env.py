@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import pathlib
+import pickle
+import traceback
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from deployer.exceptions import (
 from deployer.loggers import LoggerInterface, TraceLogger
 from deployer.node import Action, Env, EnvAction, Node, ParallelNode
 from deployer.node.base import Env as EnvOfBase
+from deployer.node.env import as_env
 from deployer.pseudo_terminal import DummyPty, Pty
 from deployer.query import Q
 from our_hosts import LocalHost1, LocalHost2, LocalHost3
@@ -120,15 +125,35 @@ def test_it_takes_a_node_of_any_depth() -> None:
     assert child.host.slug == "one"
 
 
-@pytest.mark.parametrize("wrong", [Root, 3, Env(Root())], ids=["class", "number", "env"])
-def test_it_takes_nodes_only(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"Env\(\) takes a node"):
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        (Root, r"not <class .*Root'>: call the class, Env\(Root\(\)\)$"),
+        (Env(Root()), r"not Env\(Root\), which is an Env already$"),
+        (3, "not 3$"),
+    ],
+    ids=["class", "env", "number"],
+)
+def test_it_takes_nodes_only(wrong: Any, remedy: str) -> None:
+    with pytest.raises(TypeError, match=r"Env\(\) takes a node, " + remedy):
         Env(wrong)
 
 
-def test_a_class_in_place_of_a_node_is_explained() -> None:
-    with pytest.raises(TypeError, match=r"call the class, Env\(Root\(\)\)"):
-        Env(Root)
+@pytest.mark.parametrize("name", ["_node", "_host", "_hosts", "_logger", "_pty", "_env_", "_set"])
+def test_private_names_are_the_users(name: str) -> None:
+    node_class: Any = type(Node)("Private", (Node,), {name: "mine", "get": lambda self: self})
+    env = Env(node_class())
+
+    assert getattr(env.get(), name) == "mine"
+
+
+def test_any_node_can_be_put_in_the_environment_of_another(env: Any) -> None:
+    node = Root().child
+
+    assert repr(as_env(node, env)) == "Env(Root.child)"
+    assert as_env(node, env) is as_env(node, env)
+    assert as_env(node, env).console.pty is env.console.pty
+    assert as_env(env.child, env) is env.child
 
 
 def test_it_cannot_be_changed(env: Any) -> None:
@@ -139,8 +164,40 @@ def test_it_cannot_be_changed(env: Any) -> None:
     assert env.x == 3
 
 
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_cannot_be_copied(env: Any, make: Any) -> None:
+    with pytest.raises(TypeError, match=r"Env\(Root\) .* cannot be copied"):
+        make(env)
+
+
 def test_dir_lists_what_the_node_and_the_env_have(env: Any) -> None:
-    assert {"act", "child", "doubled", "x", "host", "hosts", "console"} <= set(dir(env))
+    listed = {name for name in dir(env) if not name.startswith("__")}
+
+    assert {"act", "child", "doubled", "x", "host", "hosts", "console"} <= listed
+    assert not any(name.startswith("_") for name in listed)
+
+
+def test_descriptors_of_any_kind_have_the_env_as_self() -> None:
+    class Described(Node):
+        @functools.lru_cache  # noqa: B019 - what is tested
+        def cached(self) -> Any:
+            return self
+
+        def get(self, value: int) -> Any:
+            return self, value
+
+        get_three = functools.partialmethod(get, 3)
+
+        @classmethod
+        def name(cls) -> str:
+            return cls.__name__
+
+    env = Env(Described())
+
+    assert env.cached() is env
+    assert env.get_three() == (env, 3)
+    assert env.name() == "Described"
+    assert vars(env)["parent"] is None
 
 
 def test_a_missing_attribute_is_named_with_the_nearest(env: Any) -> None:
@@ -201,7 +258,35 @@ def test_an_exception_arrives_once_as_action_exception(env: Any) -> None:
     assert isinstance(error.inner_exception, ValueError)
     assert error.__cause__ is error.inner_exception
     assert str(error) == "too bad"
-    assert error.traceback is not None
+    assert repr(error) == "ActionException('too bad')"
+
+
+def test_the_traceback_of_an_action_begins_in_the_action(env: Any) -> None:
+    with pytest.raises(ActionException) as caught:
+        env.fail_below()
+    error = caught.value
+
+    (frame,) = traceback.extract_tb(error.traceback)
+    assert (frame.name, frame.line) == ("fail", 'raise ValueError("too bad")')
+    assert error.inner_exception.__traceback__ is error.traceback
+
+
+def test_wrong_arguments_are_reported_like_any_exception(env: Any) -> None:
+    with pytest.raises(ActionException, match="missing 1 required positional argument: 'a'"):
+        env.act()
+
+
+def test_parameters_may_have_any_name() -> None:
+    class Named(Node):
+        def act(self, name: str, **others: str) -> Any:
+            return name, others
+
+    logger = LoggerInterface()
+
+    assert Env(Named(), logger=logger).act(name="x", args="y", env="z") == (
+        "x",
+        {"args": "y", "env": "z"},
+    )
 
 
 @pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
@@ -350,6 +435,15 @@ def test_the_host_is_the_only_one_where_there_is_no_role_host() -> None:
             database = {LocalHost2}
 
     assert Env(Site()).host.slug == "two"
+
+
+def test_what_is_wrong_with_the_hosts_is_all_that_a_traceback_shows() -> None:
+    class Hostless(Node):
+        pass
+
+    with pytest.raises(NodeUsageError) as caught:
+        Env(Hostless()).host  # noqa: B018
+    assert caught.value.__context__ is None
 
 
 def test_no_hosts_at_all_is_explained() -> None:

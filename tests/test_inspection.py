@@ -90,7 +90,7 @@ def env() -> Any:
 @pytest.fixture(params=["node", "env"])
 def root(request: pytest.FixtureRequest, env: Any) -> Any:
     """The tests that use this hold for bare nodes and for Envs."""
-    return env if request.param == "env" else env._node
+    return env if request.param == "env" else env._node_bare
 
 
 def names(nodes: Any) -> list[str]:
@@ -112,7 +112,7 @@ def test_children_come_in_order_of_definition(root: Any) -> None:
 
 def test_children_of_an_env_are_envs(env: Any) -> None:
     assert type(Inspector(env).get_childnode("web")) is Env
-    assert type(Inspector(env._node).get_childnode("web")) is Root.web
+    assert type(Inspector(env._node_bare).get_childnode("web")) is Root.web
 
 
 def test_actions_are_listed_with_all_their_names(root: Any) -> None:
@@ -137,7 +137,7 @@ def test_actions_are_listed_with_all_their_names(root: Any) -> None:
 def test_actions_of_an_env_run(env: Any) -> None:
     assert Inspector(env).get_action("act")() == "acted"
     assert Inspector(env).get_action("quiet.alias")() == "secret"
-    assert repr(Inspector(env._node).get_action("act")) == "<Action Root.act>"
+    assert repr(Inspector(env._node_bare).get_action("act")) == "<Action Root.act>"
 
 
 def test_suppressed_results_are_known(root: Any) -> None:

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from deployer.exceptions import ActionException
 from deployer.loggers import (
     DefaultLogger,
     DummyLoggerInterface,
@@ -236,6 +237,14 @@ def test_an_indented_logger_shows_the_calls():
         "  web2 | $ make",
         "Root.deploy ValueError (0.0s)",
     ]
+
+
+def test_what_an_action_raised_is_named_and_not_what_reports_it(interface):
+    trace = attach(interface, TraceLogger())
+    with pytest.raises(ActionException), interface.group("Root.deploy"):
+        raise ActionException(ValueError("no"))
+    interface.log_exception(ActionException(ValueError("no")))
+    assert str(trace) == "Root.deploy: ValueError (0.0s)\nValueError: no"
 
 
 def test_lines_of_several_threads_stay_whole(interface):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import pickle
+import pydoc
 import subprocess
 import sys
 import threading
@@ -214,6 +215,24 @@ def test_an_instance_of_a_node_cannot_be_nested(child: Any) -> None:
         type(Node)("Bad", (Node,), {"child": child})
 
 
+def test_an_action_without_self_is_refused() -> None:
+    with pytest.raises(NodeDefinitionError, match=r"Bad\.act\(\) .*write act\(self\)"):
+
+        class Bad(Node):
+            def act() -> None:  # type: ignore[misc]
+                pass
+
+
+def test_the_self_of_an_action_may_be_among_its_arguments() -> None:
+    class Collecting(Node):
+        def act(*everything: Any) -> Any:
+            return everything
+
+    env = Env(Collecting())
+
+    assert env.act(1) == (env, 1)
+
+
 def test_a_lambda_is_an_action_and_a_mangled_helper_too() -> None:
     class Short(Node):
         act = lambda self: self.__helper()  # noqa: E731 - a short action
@@ -292,6 +311,13 @@ def test_reserved_names_of_mixins_are_refused() -> None:
 
         class Bad(Mixin, Node):
             pass
+
+
+def test_a_host_in_place_of_hosts_is_explained() -> None:
+    with pytest.raises(TypeError, match=r"Bad\.host .*\n    class Hosts:\n        host = "):
+
+        class Bad(Node):
+            host = LocalHost1
 
 
 def test_hosts_in_lower_case_are_explained() -> None:
@@ -420,6 +446,33 @@ def test_hosts_assigned_later_count_below_too() -> None:
     assert (before, Env(late).child.inner.host.slug) == ("one", "two")
 
 
+def test_hosts_that_are_deleted_are_gone() -> None:
+    class Late(Node):
+        class Hosts:
+            host = LocalHost1
+
+    del Late.Hosts
+
+    assert len(Env(Late()).hosts) == 0
+
+
+def test_an_action_is_deleted_with_its_other_names() -> None:
+    class Late(Node):
+        @alias("short")
+        def act(self) -> None:
+            pass
+
+        @alias("kept")
+        def other(self) -> str:
+            return "other"
+
+    del Late.act
+
+    assert not hasattr(Env(Late()), "act")
+    assert not hasattr(Env(Late()), "short")
+    assert Env(Late()).kept() == "other"
+
+
 # Required properties
 
 
@@ -433,6 +486,13 @@ def test_a_required_property_names_itself_its_owner_and_its_description() -> Non
         Env(Needy()).location  # noqa: B018 - reading it is what is tested
     with pytest.raises(NotImplementedError, match="<Node Needy> needs the property 'location'"):
         Needy().location  # noqa: B018
+
+
+def test_a_required_property_that_is_not_called_is_refused() -> None:
+    with pytest.raises(NodeDefinitionError, match=r"location = required_property\(\)"):
+
+        class Needy(Node):
+            location = required_property
 
 
 def test_a_required_property_is_satisfied_by_a_subclass() -> None:
@@ -507,6 +567,8 @@ def test_actions_show_their_signature_docstring_and_source() -> None:
         assert action.__name__ == "act"
     assert list(inspect.signature(Documented.act).parameters) == ["self", "name", "level"]
     assert "Do it." in inspect.getsource(Documented.act)
+    shown = pydoc.plain(pydoc.render_doc(Env(Documented()).act))
+    assert "act(name: 'str', *, level: 'int' = 1) -> 'None'\n    Do it." in shown
 
 
 @production

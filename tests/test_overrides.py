@@ -186,6 +186,39 @@ def test_names_with_leading_or_trailing_underscores_are_no_overrides() -> None:
     assert Mangled.trailing__ == "trailing"
 
 
+def test_mangled_names_of_base_classes_and_mixins_are_no_overrides() -> None:
+    class Mixin:
+        __private = "of the mixin"
+
+        def get(self) -> Any:
+            return self.__private
+
+    class Mangled(Mixin, Node):
+        pass
+
+    class Derived(Mangled):
+        _Mixin__private = "derived"
+
+    assert Env(Mangled()).get() == "of the mixin"
+    assert Env(Derived()).get() == "derived"
+
+
+def test_an_override_in_a_mixin_is_refused() -> None:
+    class Mixin:
+        a__x = 2
+        other__x = 3
+
+    class Unrelated(Mixin, Node):
+        pass
+
+    with pytest.raises(NodeDefinitionError, match=r"Derived: a__x is inherited from .* no node"):
+
+        class Derived(Mixin, Base):
+            pass
+
+    assert Unrelated.other__x == 3
+
+
 def test_a_private_child_is_overridden_too() -> None:
     class WithPrivate(Node):
         class _inner(Node):
@@ -221,7 +254,7 @@ def test_a_misspelt_child_is_refused_and_the_nearest_offered() -> None:
 
 
 def test_a_misspelt_child_further_down_is_refused_too() -> None:
-    with pytest.raises(NodeDefinitionError, match=r"a\.bb__c .*did you mean b__c\?"):
+    with pytest.raises(NodeDefinitionError, match=r"^Derived\.a: a\.bb__c .*did you mean b__c\?"):
 
         class Derived(Base):
             a__bb__c = 1

@@ -17,7 +17,7 @@ from deployer.exceptions import (
     ParallelActionException,
 )
 from deployer.inspection import Inspector
-from deployer.loggers import Logger, LoggerInterface
+from deployer.loggers import Logger, LoggerInterface, TraceLogger
 from deployer.node import (
     ALL_HOSTS,
     Env,
@@ -276,7 +276,40 @@ def test_each_cell_writes_behind_its_name_and_logs_in_a_fork(web: Any) -> None:
     Env(Talking(), pty=pty, logger=logger).talk()
 
     assert sorted(pty.get_output().splitlines()) == ["one | I am one", "two | I am two"]
-    assert sorted(forks) == ["one", "two"]
+    assert forks == ["one", "two"]
+
+
+def test_what_cells_and_hosts_do_is_traced_within_the_action_that_called_them() -> None:
+    class Outer(Node):
+        class Hosts:
+            host = LocalHost1, LocalHost2
+
+        class web(ParallelNode.Array):
+            def act(self) -> None:
+                self.host.run("true")
+
+        def act(self) -> None:
+            self.web.act()
+            self.hosts.run("false || true")
+
+    trace, logger = TraceLogger(), LoggerInterface()
+    logger.attach(trace)
+    Env(Outer(), logger=logger).act()
+
+    lines = [line.partition(": ")[0] for line in str(trace).splitlines()]
+    assert lines == [
+        "Outer.act",
+        "  one",
+        "    Outer.web[0].act",
+        "      one | $ true",
+        "  two",
+        "    Outer.web[1].act",
+        "      two | $ true",
+        "  one",
+        "    one | $ false || true",
+        "  two",
+        "    two | $ false || true",
+    ]
 
 
 def test_each_cell_has_an_env_and_hosts_of_its_own(web: Any) -> None:
@@ -315,6 +348,16 @@ def test_isolate_one_only_runs_where_the_user_chooses() -> None:
 
     assert Env(Web(), pty=AnsweringPty("2\n")).choose() == "two"
     assert Env(Web(), pty=AnsweringPty("1\n")).any() == "one"
+
+
+def test_isolate_one_only_without_hosts_is_explained() -> None:
+    class Empty(ParallelNode):
+        @isolate_one_only
+        def choose(self) -> None:
+            raise AssertionError
+
+    with pytest.raises(NodeUsageError, match=r"Empty\.choose\(\) runs on one host .*has none"):
+        Env(Empty()).choose()
 
 
 def test_isolate_one_only_asks_nothing_in_a_cell(web: Any) -> None:
@@ -481,7 +524,8 @@ def test_an_array_without_hosts_runs_nothing_and_says_so() -> None:
     logger.attach(Recording())
 
     assert Env(Empty(), logger=logger).act() == {}
-    assert messages == ["Empty.act: nothing was run, because Empty has no hosts"]
+    (message,) = messages
+    assert message.startswith("Empty.act: nothing was run, because Empty has no hosts: nest a ")
 
 
 # Isolations

@@ -111,6 +111,39 @@ def test_what_is_no_role_is_refused_and_named(wrong: Any) -> None:
         map_roles(role=wrong)
 
 
+def test_a_misspelt_role_is_shown_beside_those_of_the_parent() -> None:
+    class Site(Node):
+        class Hosts:
+            web = LocalHost1
+
+        @map_roles("wbe")
+        class child(Node):
+            pass
+
+    with pytest.raises(
+        NodeUsageError, match=r"map_roles\(host='wbe'\) found none in Site, whose roles are 'web'$"
+    ):
+        Env(Site()).child.host  # noqa: B018
+
+
+def test_a_mapping_without_any_role_to_map_is_explained() -> None:
+    class Site(Node):
+        @map_roles("web")
+        class child(Node):
+            pass
+
+    with pytest.raises(NodeUsageError, match=r"found none in Site, which has no roles$"):
+        Env(Site()).child.host  # noqa: B018
+
+
+def test_a_mapping_decorates_classes_only() -> None:
+    with pytest.raises(TypeError, match="a node class is needed here"):
+
+        @map_roles("web")
+        def act(self: Any) -> None:
+            pass
+
+
 def test_an_empty_or_contradictory_mapping_is_refused() -> None:
     with pytest.raises(TypeError, match="at least one role"):
         map_roles()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from ..groups import Group
@@ -39,41 +38,44 @@ class Filter:
     def __bool__(self) -> NoReturn:
         raise TypeError("filters are combined with & (and), | (or) and ~ (not)")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, vars(self).values()))})"
 
-@dataclass(frozen=True)
+
 class IsInstance(Filter):
     """Nodes of a class, or of one of several."""
 
-    node_class: type | tuple[type, ...]
+    def __init__(self, node_class: type | tuple[type, ...]) -> None:
+        self.node_class = node_class
 
     def matches(self, inspector: Inspector) -> bool:
         return isinstance(inspector.node, self.node_class)
 
 
-@dataclass(frozen=True)
 class HasAction(Filter):
     """Nodes that have an action of this name."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def matches(self, inspector: Inspector) -> bool:
         return inspector.has_action(self.name)
 
 
-@dataclass(frozen=True)
 class InGroup(Filter):
     """Nodes in a group, or in a subclass of it."""
 
-    group: type[Group]
+    def __init__(self, group: type[Group]) -> None:
+        self.group = group
 
     def matches(self, inspector: Inspector) -> bool:
         return issubclass(inspector.get_group(), self.group)
 
 
-@dataclass(frozen=True)
 class _Both(Filter):
-    left: Filter
-    right: Filter
+    def __init__(self, left: Filter, right: Filter) -> None:
+        self.left = left
+        self.right = right
 
     def matches(self, inspector: Inspector) -> bool:
         return self.left.matches(inspector) and self.right.matches(inspector)
@@ -82,10 +84,10 @@ class _Both(Filter):
         return f"({self.left!r} & {self.right!r})"
 
 
-@dataclass(frozen=True)
 class _Either(Filter):
-    left: Filter
-    right: Filter
+    def __init__(self, left: Filter, right: Filter) -> None:
+        self.left = left
+        self.right = right
 
     def matches(self, inspector: Inspector) -> bool:
         return self.left.matches(inspector) or self.right.matches(inspector)
@@ -94,9 +96,9 @@ class _Either(Filter):
         return f"({self.left!r} | {self.right!r})"
 
 
-@dataclass(frozen=True)
 class _Not(Filter):
-    operand: Filter
+    def __init__(self, operand: Filter) -> None:
+        self.operand = operand
 
     def matches(self, inspector: Inspector) -> bool:
         return not self.operand.matches(inspector)

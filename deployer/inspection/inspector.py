@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +20,7 @@ from ..node.descriptors import (
     QueryDescriptor,
     get_attributes,
 )
-from ..node.env import Env
+from ..node.env import Env, as_env
 from ..node.isolation import (
     Isolation,
     IsolationIdentifierType,
@@ -32,6 +31,7 @@ from ..node.isolation import (
 )
 from ..node.metaclass import NodeBase
 from ..query import Query, QueryResult
+from ..utils.spelling import find_nearest
 
 if TYPE_CHECKING:
     from .filters import Filter
@@ -73,7 +73,7 @@ class Inspector:
     def __init__(self, node: Any) -> None:
         # An Env claims to be of its node's class, so that its own class is asked for first.
         if type(node) is Env:
-            self._bare: Node = node._node
+            self._bare: Node = node._node_bare
         elif isinstance(type(node), NodeBase):
             self._bare = node
         else:
@@ -241,15 +241,15 @@ class Inspector:
             return attribute
         noun = _NOUNS[kind]
         known = [each.name for each in self._select(kind, include_private=True)]
-        nearest = difflib.get_close_matches(name, known, 1)
-        if nearest:
-            advice = f"did you mean {nearest[0]!r}?"
+        nearest = find_nearest(name, known)
+        if nearest is not None:
+            advice = f"did you mean {nearest!r}?"
         else:
             advice = f"it has {', '.join(known)}" if known else "it has none"
         raise AttributeError(f"{self.node!r} has no {noun} {name!r}: {advice}")
 
     def _wrap(self, node: Node) -> Any:
-        return self.node._env_of(node) if type(self.node) is Env else node
+        return as_env(node, self.node) if type(self.node) is Env else node
 
 
 class NodeIterator:
@@ -275,7 +275,7 @@ class NodeIterator:
         """
         return NodeIterator(lambda: (_prefer_cell(node, key) for node in self))
 
-    def call_action(self, name: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def call_action(self, name: str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """Call the action of this name on each of the nodes, and return the results in order."""
         return [Inspector(node).get_action(name)(*args, **kwargs) for node in self]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +19,6 @@ __all__ = [
     "LoggerInterface",
     "RunEntry",
 ]
-
-_log = logging.getLogger("deployer.loggers")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -146,7 +143,11 @@ class _Attachment:
     def _report(self, hook: str) -> None:
         if not self._reported.is_set():
             self._reported.set()
-            _log.exception("The hook %r of the logger %r failed", hook, self.logger)
+            # Imported late: it takes its time to load, for something that hardly ever happens.
+            import logging
+
+            log = logging.getLogger("deployer.loggers")
+            log.exception("The hook %r of the logger %r failed", hook, self.logger)
 
 
 E = TypeVar("E", bound=Entry)
@@ -185,7 +186,7 @@ class LoggerInterface:
     attach_in_block = attached
 
     @contextmanager
-    def group(self, name: str, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
+    def group(self, name: str, /, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
         """Report what happens in the ``with`` block as one action."""
         with self._report(GroupEntry(name, args, kwargs), "enter_group", "leave_group") as entry:
             yield entry

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import TextIO
 
+from ..exceptions import ActionException
 from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .base import Entry, FileEntry, ForkEntry, GroupEntry, Logger, RunEntry
@@ -127,7 +128,7 @@ def describe_end(entry: Entry) -> str:
         how = f"exit status {entry.exit_status}"
     elif entry.error is not None:
         # Its message is for whoever catches it to show.
-        how = type(entry.error).__name__
+        how = type(_unwrap(entry.error)).__name__
     elif isinstance(entry, RunEntry) and not entry.succeeded:
         how = "no exit status"
     else:
@@ -137,8 +138,14 @@ def describe_end(entry: Entry) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Say in a line what an exception is about: its type, and its message's first line."""
+    error = _unwrap(error)
     message = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    """Return what an action raised, of the exception that reports it."""
+    return error.inner_exception if isinstance(error, ActionException) else error
 
 
 def _sandboxed(sandbox: bool) -> str:

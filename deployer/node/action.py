@@ -6,8 +6,7 @@ import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..exceptions import (
     ActionException,
@@ -17,7 +16,14 @@ from ..exceptions import (
 )
 from ..parallel import Job, run
 from .decorators import is_isolated_later, needs_one_cell, suppresses_result
-from .isolation import get_cell_name, get_full_name, get_roles, iter_isolations, show_in_env
+from .isolation import (
+    explain_lack_of_hosts,
+    get_cell_name,
+    get_full_name,
+    get_roles,
+    iter_isolations,
+    show_in_env,
+)
 
 if TYPE_CHECKING:
     from ..pseudo_terminal import Pty
@@ -29,11 +35,22 @@ __all__ = ["Action", "EnvAction", "ParallelActionResult", "UnboundAction"]
 T = TypeVar("T")
 
 
-class UnboundAction:
+class _Wrapper:
+    """Base of the actions: looks like its function, to help() and to inspect."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(cast(Any, self), function, updated=())
+
+    # Bound already. help() shows the parameters of nothing but functions and such descriptors.
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        return self
+
+
+class UnboundAction(_Wrapper):
     """An action as the class gives it: ``Base.action(self, …)`` runs it for an Env."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, function, updated=())
+        super().__init__(function)
         self.name = name
         self.function = function
 
@@ -49,7 +66,7 @@ class UnboundAction:
         return f"<Unbound Action {self.name}>"
 
 
-class Action:
+class Action(_Wrapper):
     """An action of a bare node: it can be looked at, and run in an Env only."""
 
     def __init__(
@@ -59,7 +76,7 @@ class Action:
         function: Callable[..., Any],
         alias_of: str | None = None,
     ) -> None:
-        functools.update_wrapper(self, function, updated=())
+        super().__init__(function)
         # A method, so that inspect.signature() leaves out self.
         self.__wrapped__ = types.MethodType(function, node)
         self.node = node
@@ -88,7 +105,7 @@ class Action:
         return f"<Action {self.full_name}>"
 
 
-class EnvAction:
+class EnvAction(_Wrapper):
     """An action in an Env: calling it runs it, on an array once for each cell.
 
     What it raises arrives as one ActionException; on several cells as one
@@ -96,7 +113,7 @@ class EnvAction:
     """
 
     def __init__(self, env: Env, action: Action) -> None:
-        functools.update_wrapper(self, action.function, updated=())
+        super().__init__(action.function)
         self.__wrapped__ = types.MethodType(action.function, env)
         self.action = action
         self._env = env
@@ -136,7 +153,7 @@ class EnvAction:
         if self.node._node_is_isolated or is_isolated_later(function):
             return self._run(args, kwargs)
         if needs_one_cell(function):
-            return self._in(self._env.console.select_node_isolation(self._env))._run(args, kwargs)
+            return self._in(self._choose_cell())._run(args, kwargs)
         return self._run_in_cells(args, kwargs)
 
     def __repr__(self) -> str:
@@ -145,10 +162,10 @@ class EnvAction:
     def _in(self, env: Env) -> EnvAction:
         """Return the same action of another node."""
         action = self.action
-        return EnvAction(env, Action(env._node, action.name, action.function, action.alias_of))
+        return EnvAction(env, Action(env._node_bare, action.name, action.function, action.alias_of))
 
     def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        with self._env._logger.group(self.full_name, *args, **kwargs):
+        with self._env._node_logger.group(self.full_name, *args, **kwargs):
             while True:
                 try:
                     return self.action.function(self._env, *args, **kwargs)
@@ -161,15 +178,16 @@ class EnvAction:
                             continue
                         case _GoOn.SKIP:
                             return None
-                    raise ActionException(error, error.__traceback__) from error
+                    raise _failure(error) from error
                 except Exception as error:
-                    raise ActionException(error, error.__traceback__) from error
+                    raise _failure(error) from error
 
     def _ask_how_to_go_on(self, error: ExecCommandFailed) -> _GoOn:
-        if not self._env._pty.is_interactive:
+        if not self._env._node_pty.is_interactive:
             return _GoOn.ABORT
         console = self._env.console
-        console.warning(str(error))
+        # Its output has just been shown.
+        console.warning(str(error).partition("\n")[0])
         return console.choice(
             f"{self.full_name} failed. What now?",
             [(choice.value, choice) for choice in _GoOn],
@@ -178,14 +196,11 @@ class EnvAction:
 
     def _run_in_cells(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         env = self._env
-        cells = [env._env_of(cell.node) for cell in iter_isolations(env._node)]
+        cells = [env._node_env_of(cell.node) for cell in iter_isolations(env._node_bare)]
         if not cells:
             self._report_no_cells()
-        jobs = [
-            Job(get_cell_name(cell._node), partial(self._run_in_cell, cell, args, kwargs))
-            for cell in cells
-        ]
-        outcomes = list(zip(cells, run(env._pty, jobs), strict=True))
+        jobs = [self._make_job(cell, args, kwargs) for cell in cells]
+        outcomes = list(zip(cells, run(env._node_pty, jobs), strict=True))
         results = {cell: outcome.result for cell, outcome in outcomes if outcome.error is None}
         failures = {
             cell: _unwrap(outcome.error) for cell, outcome in outcomes if outcome.error is not None
@@ -197,13 +212,28 @@ class EnvAction:
             )
         return ParallelActionResult(results)
 
-    def _run_in_cell(
-        self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any], pty: Pty
-    ) -> Any:
-        # A cell may run in a thread of its own, which shares no hosts with any other.
-        logger = cell._logger.fork(get_cell_name(cell._node))
-        own = type(cell)(cell._node, pty=pty, logger=logger, is_sandbox=cell._is_sandbox)
-        return self._in(own)._run(args, kwargs)
+    def _make_job(self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job[Any]:
+        name = get_cell_name(cell._node_bare)
+        # Here, and not in the thread of the cell: loggers see in what action it was called.
+        logger = cell._node_logger.fork(name)
+
+        def run_in_cell(pty: Pty) -> Any:
+            # A thread shares no hosts with any other.
+            own = type(cell)(
+                cell._node_bare, pty=pty, logger=logger, is_sandbox=cell._node_is_sandbox
+            )
+            return self._in(own)._run(args, kwargs)
+
+        return Job(name, run_in_cell)
+
+    def _choose_cell(self) -> Env:
+        if next(iter_isolations(self.node), None) is None:
+            raise NodeUsageError(
+                f"{self.full_name}() runs on one host of the role 'host', and "
+                f"{get_full_name(self.node)} has none in it: {explain_lack_of_hosts(self.node)}"
+            )
+        cell: Env = self._env.console.select_node_isolation(self._env)
+        return cell
 
     def _report_no_cells(self) -> None:
         roles = get_roles(self.node)
@@ -213,8 +243,9 @@ class EnvAction:
                 f"host of the role 'host', and {get_full_name(self.node)} has only the roles "
                 f"{', '.join(map(repr, roles))}"
             )
-        self._env._logger.log_message(
-            f"{self.full_name}: nothing was run, because {get_full_name(self.node)} has no hosts"
+        self._env._node_logger.log_message(
+            f"{self.full_name}: nothing was run, because {get_full_name(self.node)} has no hosts: "
+            f"{explain_lack_of_hosts(self.node)}"
         )
 
 
@@ -229,7 +260,7 @@ class ParallelActionResult(dict[Any, T], Generic[T]):
 
     def __repr__(self) -> str:
         results = ", ".join(
-            f"{get_cell_name(cell._node)}: {result!r}" for cell, result in self.items()
+            f"{get_cell_name(cell._node_bare)}: {result!r}" for cell, result in self.items()
         )
         return f"ParallelActionResult({{{results}}})"
 
@@ -240,6 +271,15 @@ class _GoOn(Enum):
     RETRY = "Retry"
     SKIP = "Skip"
     ABORT = "Abort"
+
+
+def _failure(error: Exception) -> ActionException:
+    """Return what reports an exception of an action, of which our own frame is left out."""
+    traceback = error.__traceback__
+    # With wrong arguments, the action was not even entered.
+    if traceback is not None and traceback.tb_next is not None:
+        error.__traceback__ = traceback.tb_next
+    return ActionException(error, error.__traceback__)
 
 
 def _unwrap(error: Exception) -> BaseException:

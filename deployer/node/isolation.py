@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Isolation",
     "IsolationIdentifierType",
+    "explain_lack_of_hosts",
     "find_cell",
     "get_cell_hosts",
     "get_cell_name",
@@ -165,6 +166,20 @@ def show_in_env(node: Node) -> str:
     if node.parent is None:
         return f"Env({node._node_name}()){index}"
     return f"{show_in_env(node.parent)}.{node._node_name}{index}"
+
+
+def explain_lack_of_hosts(node: Node) -> str:
+    """Return why a node has no hosts, and what to do, to end a message with."""
+    mapping = type(node)._node_roles
+    if isinstance(mapping, RoleMapping) and node.parent is not None:
+        roles = ", ".join(map(repr, get_roles(node.parent)))
+        return f"{mapping!r} found none in {get_full_name(node.parent)}, " + (
+            f"whose roles are {roles}" if roles else "which has no roles"
+        )
+    return (
+        f"nest a class Hosts in {type(node).__name__}, or in a node around it, like\n"
+        "    class Hosts:\n        host = my_host"
+    )
 
 
 def _iter_cells(node: Node) -> Iterator[tuple[Node, tuple[type[Host], ...], tuple[int, ...]]]:

@@ -7,17 +7,18 @@ to do more when they are subclassed use ``__init_subclass__``.
 
 from __future__ import annotations
 
-import difflib
 import functools
+import inspect
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..exceptions import NodeDefinitionError
 from ..host_container import parse_hosts
 from ..query import Query
 from ..utils.classes import derive
+from ..utils.spelling import find_nearest
 from .action import UnboundAction
 from .decorators import get_aliases
 from .descriptors import (
@@ -28,6 +29,7 @@ from .descriptors import (
     RequiredProperty,
     find_attribute,
     get_attributes,
+    required_property,
 )
 from .nesting import NodeKind, nesting_problem
 from .role_mapping import RoleMapping, Roles
@@ -46,6 +48,12 @@ RESERVED = (
     "initialize_node",
     "parent",
 )
+
+_INSTEAD_OF_RESERVED = {
+    "__init__": "; settings are class attributes",
+    "host": "; say where it runs by a nested class Hosts, like\n    class Hosts:\n        host = …",
+    "hosts": "; did you mean Hosts?",
+}
 
 
 class NodeBase(type):
@@ -68,7 +76,7 @@ class NodeBase(type):
         base = _find_base(name, bases)
         if base is None:
             return super().__new__(mcls, name, bases, namespace, **kwargs)
-        body, overrides = _split_overrides(name, namespace)
+        body, overrides = _split_overrides(namespace, [name, *_get_names(bases)])
         kind = body.get("_node_kind", base._node_kind)
         body |= _apply_overrides(name, base, body, overrides)
         attributes: dict[str, Any] = {}
@@ -79,11 +87,22 @@ class NodeBase(type):
         return cls
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        _, overrides = _split_overrides(cls.__name__, {name: value})
+        _, overrides = _split_overrides({name: value}, _get_names([cls]))
         for target, changes in overrides.items():
             name, value = target, _override(cls.__name__, cls, target, changes)
         for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
             super().__setattr__(key, wrapped)
+
+    def __delattr__(cls, name: str) -> None:
+        removed = vars(cls).get(name)
+        super().__delattr__(name)
+        # What had been stored beside it goes with it.
+        if name == "Hosts":
+            super().__delattr__("_node_roles")
+        if isinstance(removed, ActionDescriptor):
+            for key, value in list(vars(cls).items()):
+                if isinstance(value, ActionDescriptor) and value.alias_of == name:
+                    super().__delattr__(key)
 
 
 class ParallelNodeBase(NodeBase):
@@ -126,20 +145,28 @@ def _find_base(name: str, bases: tuple[type, ...]) -> NodeBase | None:
 
 
 def _split_overrides(
-    name: str, namespace: Mapping[str, Any]
+    namespace: Mapping[str, Any], class_names: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Separate what overrides attributes of nested nodes, by the name of the nested node."""
+    """Separate what overrides attributes of nested nodes, by the name of the nested node.
+
+    :param class_names: of the class and those it inherits from.
+    """
     body: dict[str, Any] = {}
     overrides: dict[str, dict[str, Any]] = {}
     # Python itself turns __x in a class C into _C__x.
-    mangled = f"_{name.lstrip('_')}__"
+    mangled = {f"_{name.lstrip('_')}" for name in class_names}
     for key, value in namespace.items():
         target, _, rest = key.partition("__")
-        if target and rest and not key.startswith(mangled):
+        if target and rest and target not in mangled:
             overrides.setdefault(target, {})[rest] = value
         else:
             body[key] = value
     return body, overrides
+
+
+def _get_names(classes: Iterable[type]) -> set[str]:
+    """Return the names of classes and all that they inherit from."""
+    return {base.__name__ for cls in classes for base in cls.__mro__}
 
 
 def _apply_overrides(
@@ -165,7 +192,11 @@ def _override(name: str, base: NodeBase, target: str, changes: Mapping[str, Any]
     for rest, value in changes.items():
         _check_spelling(name, target, child, rest, value)
         values[rest] = value if "__" in rest else _move_super(value, cell)
-    derived = derive(child, **values)
+    try:
+        derived = derive(child, **values)
+    except NodeDefinitionError as error:
+        # It names the nested node only, which may stand anywhere in the tree.
+        raise NodeDefinitionError(f"{name}.{target}: {error}") from None
     cell.cell_contents = derived
     return derived
 
@@ -195,9 +226,9 @@ def _find_child(name: str, base: NodeBase, target: str, changes: Mapping[str, An
     children = [
         key for key, value in get_attributes(base).items() if isinstance(value, ChildNodeDescriptor)
     ]
-    nearest = difflib.get_close_matches(target, children, 1)
-    if nearest:
-        advice = f"did you mean {_show_override(nearest[0], changes)}?"
+    nearest = find_nearest(target, children)
+    if nearest is not None:
+        advice = f"did you mean {_show_override(nearest, changes)}?"
     elif children:
         advice = f"its nested nodes are {', '.join(children)}"
     else:
@@ -216,14 +247,14 @@ def _check_spelling(name: str, target: str, child: NodeBase, rest: str, value: o
     if isinstance(value, types.FunctionType | type) or "__" in rest or hasattr(child, rest):
         return
     known = [key for key in dir(child) if not key.startswith("_")]
-    for nearest in difflib.get_close_matches(rest, known, 1, 0.8):
-        # Names such as value_1 and value_2 are near to each other on purpose.
-        if _without_number(nearest) != _without_number(rest):
-            raise NodeDefinitionError(
-                f"{name}.{target}__{rest} overrides an attribute that {target!r} does not have: "
-                f"did you mean {target}__{nearest}? (To add a new attribute, write a class "
-                f"{target} that inherits from the one it overrides.)"
-            )
+    nearest = find_nearest(rest, known, 0.8)
+    # Names such as value_1 and value_2 are near to each other on purpose.
+    if nearest is not None and _without_number(nearest) != _without_number(rest):
+        raise NodeDefinitionError(
+            f"{name}.{target}__{rest} overrides an attribute that {target!r} does not have: "
+            f"did you mean {target}__{nearest}? (To add a new attribute, write a class "
+            f"{target} that inherits from the one it overrides.)"
+        )
 
 
 def _without_number(name: str) -> str:
@@ -240,10 +271,9 @@ def _show_override(target: str, changes: Mapping[str, Any]) -> str:
 def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> dict[str, Any]:
     """Return what an attribute of a node class is stored as: it, its descriptor, its aliases."""
     if name in RESERVED:
-        advice = {"__init__": "; settings are class attributes", "hosts": "; did you mean Hosts?"}
         raise NodeDefinitionError(
             f"{owner}.{name} cannot be defined: every node has {name!r} already"
-            + advice.get(name, "")
+            + _INSTEAD_OF_RESERVED.get(name, "")
         )
     if name == "Hosts":
         return {"Hosts": value, "_node_roles": _parse_hosts(owner, value)}
@@ -257,6 +287,7 @@ def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> 
     if isinstance(value, UnboundAction):
         value = value.function
     if isinstance(value, types.FunctionType):
+        _check_function(owner, name, value)
         return _wrap_function(name, value, base)
     if isinstance(value, NodeBase):
         problem = nesting_problem(kind, value._node_kind)
@@ -272,6 +303,17 @@ def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> 
     if isinstance(value, Query):
         return {name: QueryDescriptor(name, value)}
     return {name: value}
+
+
+def _check_function(owner: str, name: str, function: types.FunctionType) -> None:
+    if function is required_property:
+        raise NodeDefinitionError(f"{owner}.{name}: call it, {name} = required_property()")
+    code = function.__code__
+    if not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
+        raise NodeDefinitionError(
+            f"{owner}.{name}() is an action, which is given its node: "
+            f"write {name}(self), or make it a @staticmethod"
+        )
 
 
 def _wrap_function(
@@ -305,7 +347,16 @@ def _parse_hosts(owner: str, hosts: Any) -> RoleMapping | Roles | None:
 
 def _adopt_mixins(cls: NodeBase) -> None:
     """Wrap what a node class inherits from plain classes as if it stood in its body."""
-    for name, value in _iter_mixin_attributes(cls):
+    attributes = dict(_iter_mixin_attributes(cls))
+    _, overrides = _split_overrides(attributes, _get_names([cls]))
+    for target, changes in overrides.items():
+        if isinstance(find_attribute(cls, target), ChildNodeDescriptor):
+            override = _show_override(target, changes)
+            raise NodeDefinitionError(
+                f"{cls.__name__}: {override} is inherited from a class that is no node, where it "
+                f"overrides nothing; write it in {cls.__name__} itself"
+            )
+    for name, value in attributes.items():
         for key, wrapped in _wrap(cls.__name__, cls._node_kind, name, value, cls).items():
             if wrapped is not value:
                 type.__setattr__(cls, key, wrapped)

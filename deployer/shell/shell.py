@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..cli.completion import Completion, complete, did_you_mean
 from ..cli.grammar import LineError, Token, parse
 from ..cli.line_shell import LineShell, Status
 from ..inspection import Inspector
 from ..node import Env, Node
+from ..node.env import as_env
 from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .builtins import BUILTINS, UsageError
@@ -100,7 +100,7 @@ class DeploymentShell(LineShell):
         if outcome.error is not None:
             return self._show_failure(outcome)
         if isinstance(outcome.value, Node):
-            self.state.enter(_as_env(target.node, outcome.value))
+            self.state.enter(as_env(outcome.value, target.node))
         elif not action.suppress_result and (text := describe_result(outcome.value)):
             self.show(text)
         return outcome.status
@@ -115,9 +115,3 @@ class DeploymentShell(LineShell):
             self.show("")
         self.show_error(describe_failure(outcome.error))
         return outcome.status
-
-
-def _as_env(env: Env, node: Any) -> Env:
-    """Return a node that an action of ``env`` returned as something whose actions can be run."""
-    # An Env says that it is of its node's class, so that isinstance() cannot tell them apart.
-    return node if type(node) is Env else env._env_of(node)

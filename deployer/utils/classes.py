@@ -18,5 +18,7 @@ def derive(cls: C, /, **attributes: Any) -> C:
 
     This is how deployer changes a class of a user without touching it.
     """
+    if not isinstance(cls, type):
+        raise TypeError(f"a node class is needed here, not {cls!r}")
     identity = {name: getattr(cls, name) for name in _IDENTITY if hasattr(cls, name)}
     return type(cls)(cls.__name__, (cls,), {**identity, **attributes})
