@@ -129,6 +129,12 @@ def test_each_evaluation_is_made_anew() -> None:
     assert (first, query._execute_query(instance).result) == (2, 3)
 
 
+def test_what_is_none_in_a_chain_is_named() -> None:
+    with pytest.raises(AttributeError, match=r"^Q\.parent\.parent\.parent is None, .* 'domain'$"):
+        evaluate(Q.parent.parent.parent.domain)
+    assert evaluate(Q.parent.parent.parent) is None
+
+
 def test_a_missing_ancestor_is_named() -> None:
     with pytest.raises(LookupError, match="no parent of a class 'Nowhere'"):
         evaluate(Q.parent("Nowhere"))
