@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -211,17 +213,35 @@ class HostsContainer(_Container):
         if len(hosts) == 1:
             return [function(hosts[0])]
 
-        def job(host: Host) -> Job[T]:
-            return Job(host.slug, lambda pty: function(host.copy(pty, self.logger.fork(host.slug))))
+        def job(name: str, host: Host) -> Job[T]:
+            # Here, and not in the host's thread: loggers see in what action it was called.
+            logger = self.logger.fork(name)
+            return Job(name, lambda pty: function(host.copy(pty, logger)))
 
-        outcomes = run(self.pty, [job(host) for host in hosts])
+        outcomes = run(self.pty, [job(*named) for named in zip(self._names(), hosts, strict=True)])
         failures = {
             outcome.name: outcome.error for outcome in outcomes if outcome.error is not None
         }
         if not failures:
             return [outcome.result for outcome in outcomes]  # type: ignore[misc]
         results = {outcome.name: outcome.result for outcome in outcomes if outcome.error is None}
-        raise ParallelExecCommandFailed(results, failures, _first_result(failures))
+        first = next(iter(failures.values()))
+        raise ParallelExecCommandFailed(results, failures, _first_result(failures)) from first
+
+    def _names(self) -> list[str]:
+        """Return a name for each host: its slug, and the class where roles share a slug."""
+        slugs = Counter(host.slug for host in self._hosts)
+        names: dict[str, None] = {}
+        for host in self._hosts:
+            name = host.slug if slugs[host.slug] == 1 else f"{host.slug} ({host.__qualname__})"
+            unique = name
+            # Classes made in a loop may even share that.
+            for number in itertools.count(2):
+                if unique not in names:
+                    break
+                unique = f"{name} #{number}"
+            names[unique] = None
+        return list(names)
 
     run = _on_each(Host.run)
     sudo = _on_each(Host.sudo)

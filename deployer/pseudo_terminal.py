@@ -80,6 +80,11 @@ class Pty:
         fallback = shutil.get_terminal_size()
         return fallback.lines, fallback.columns
 
+    def check_interrupted(self) -> None:
+        """Raise KeyboardInterrupt when what runs in this terminal has to stop."""
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
+
     def write(self, text: str) -> None:
         """Write to stdout and flush, in whatever encoding it has: odd characters never raise."""
         write_text(self.stdout, text)
@@ -93,7 +98,8 @@ class Pty:
         fd = self.stdin.fileno()
         before = termios.tcgetattr(fd)
         try:
-            tty.setraw(fd)
+            # Not with TCSAFLUSH, the default: it drops what was typed ahead.
+            tty.setraw(fd, termios.TCSADRAIN)
             yield
         finally:
             termios.tcsetattr(fd, termios.TCSADRAIN, before)
@@ -120,7 +126,8 @@ class Pty:
         try:
             yield reader
         finally:
-            signal.signal(signal.SIGWINCH, before)
+            # None is a handler that was not installed from Python, and cannot be put back.
+            signal.signal(signal.SIGWINCH, signal.SIG_DFL if before is None else before)
             os.close(reader)
             os.close(writer)
 

@@ -89,7 +89,7 @@ def test_the_directory_comes_first_and_the_rest_in_the_order_entered() -> None:
 
 def test_contexts_are_values() -> None:
     inner = ROOT.with_path("/srv").with_prefix("true")
-    assert ROOT == HostContext()
+    assert HostContext() == ROOT
     assert inner == ROOT.with_path("/srv").with_prefix("true")
 
 

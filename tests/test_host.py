@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import resource
+import shlex
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from deployer.exceptions import CommandTimeout, ExecCommandFailed
-from deployer.host import Host, LocalHost
+from deployer.host import Host, LocalHost, interaction
 from deployer.loggers import LoggerInterface, TraceLogger
 from deployer.pseudo_terminal import DummyPty
 
@@ -23,6 +27,15 @@ def host_class(request: pytest.FixtureRequest) -> HostClass:
         return type("Here", (LocalHost,), {})
     found: HostClass = request.getfixturevalue("ssh_host")
     return found
+
+
+#: A command that takes long, and that no other run of the tests on this machine has.
+LONG = f"sleep 4321.{os.getpid()}"
+
+
+def still_runs(host: Host, command: str) -> bool:
+    pattern = f"[{command[0]}]{command[1:]}"
+    return host.run(f"pgrep -f {shlex.quote(pattern)}", ignore_exit_status=True, silent=True).ok
 
 
 @pytest.fixture
@@ -107,16 +120,69 @@ def test_input_that_nobody_reads_is_no_error(host: Host) -> None:
 
 def test_a_daemon_that_keeps_the_streams_does_not_keep_us(host: Host) -> None:
     begun = time.monotonic()
-    assert host.run("sleep 1234 & echo $!").strip().isdigit()
+    daemon = int(host.run("sleep 1234 & echo $!"))
     assert time.monotonic() - begun < 60
-    host.run("pkill -f 'sleep 1234'")
+    host.run(f"kill {daemon}")
+
+
+def test_a_daemon_that_prints_on_and_on_does_not_keep_us(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interaction, "_LONGEST_GRACE", 1.5)
+    begun = time.monotonic()
+    # It ends by itself, once nobody reads what it prints.
+    result = host.run("while :; do echo x; sleep 0.01; done & echo done")
+    assert time.monotonic() - begun < 20
+    assert "done\n" in result and result.endswith("x\n")
+
+
+def test_a_flood_of_output_is_stopped_in_time(host: Host) -> None:
+    begun = time.monotonic()
+    with pytest.raises(CommandTimeout) as caught:
+        host.run("yes", timeout=0.2, silent=True)
+    assert caught.value.result.startswith("y\ny\n")
+    assert time.monotonic() - begun < 20
+
+
+def test_many_runs_leave_nothing_behind(host: Host) -> None:
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    host.run("true")
+    host.exists("/")
+    before = held()
+    for _ in range(50):
+        host.run("true")
+        host.exists("/")
+    # Threads of earlier connections may be about to end.
+    assert all(now <= then for now, then in zip(held(), before, strict=True))
+
+
+def test_many_open_files_are_no_obstacle(host_class: HostClass) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit[1] != resource.RLIM_INFINITY and limit[1] < 2048:
+        pytest.skip(f"this process may open {limit[1]} files only")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limit[1]))
+    held: list[int] = []
+    try:
+        # select(2) knows none beyond the 1024th.
+        while not held or held[-1] < 1100:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+        host = host_class()
+        assert host.run("cat", initial_input="pipes") == "pipes"
+        assert host.run("echo a terminal", interactive=True) == "a terminal\n"
+        assert host.exists("/")
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(host: Host) -> None:
     with pytest.raises(CommandTimeout, match=r"did not end within 0\.5 seconds") as caught:
-        host.run("echo begun; sleep 4321 | sleep 4321", timeout=0.5)
+        host.run(f"echo begun; {LONG} | {LONG}", timeout=0.5)
     assert caught.value.result.stdout == "begun\n"
-    assert host.run("pgrep -f '[s]leep 4321'", ignore_exit_status=True) == ""
+    assert not still_runs(host, LONG)
 
 
 def test_a_quick_command_is_not_disturbed_by_a_timeout(host: Host) -> None:
@@ -182,6 +248,13 @@ def test_a_sandbox_checks_and_runs_nothing(host_class: HostClass) -> None:
         file.write("nothing")
 
 
+def test_questions_are_answered_in_a_sandbox_too(host_class: HostClass) -> None:
+    host = host_class(is_sandbox=True)
+    assert host.get_home_directory("root") == "/root"
+    assert not host.has_command("no-such-command")
+    assert host.get_ip_address("lo") == "127.0.0.1"
+
+
 def test_hosts_know_their_commands(host: Host) -> None:
     assert host.has_command("sh")
     assert not host.has_command("no-such-command")
@@ -232,7 +305,7 @@ def test_an_interrupt_from_outside_ends_the_command(host_class: HostClass) -> No
 
     def work() -> None:
         try:
-            host.run("echo begun; exec sleep 2345")
+            host.run(f"echo begun; exec {LONG}")
         except KeyboardInterrupt as error:
             raised.append(error)
 
@@ -244,7 +317,18 @@ def test_an_interrupt_from_outside_ends_the_command(host_class: HostClass) -> No
     pty.interrupted.set()
     thread.join(30)
     assert len(raised) == 1
-    assert host_class().run("pgrep -f '[s]leep 2345'", ignore_exit_status=True) == ""
+    assert not still_runs(host_class(), LONG)
+
+
+def test_after_an_interrupt_nothing_more_is_run(host_class: HostClass, tmp_path: Path) -> None:
+    pty = DummyPty()
+    pty.interrupted.set()
+    with pytest.raises(KeyboardInterrupt):
+        host_class(pty).run(f"touch {tmp_path}/made")
+    with pytest.raises(KeyboardInterrupt):
+        host_class(pty).put_file(__file__, "/tmp/deployer-never-made")
+    assert not (tmp_path / "made").exists()
+    assert not host_class().exists("/tmp/deployer-never-made")
 
 
 def test_an_interactive_shell_is_in_the_context(host_class: HostClass) -> None:

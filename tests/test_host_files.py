@@ -40,6 +40,12 @@ def names(host: Host) -> list[str]:
     return host.listdir(".")
 
 
+def content(host: Host, path: str, mode: str = "r", use_sudo: bool = False) -> str | bytes:
+    with host.open(path, mode, use_sudo) as file:
+        found: str | bytes = file.read()
+        return found
+
+
 def test_a_file_is_written_and_read(host: Host) -> None:
     with host.open("file", "w") as file:
         assert file.write("line 1\n") == 7
@@ -57,11 +63,11 @@ def test_without_a_mode_the_first_use_decides(host: Host) -> None:
         file.write("text")
     with host.open("file") as file:
         assert file.read() == "text"
-        with pytest.raises(OSError, match="not writable|write"):
+        with pytest.raises(OSError, match=r"not writable|write"):
             file.write("more")
     with host.open("file") as file:
         file.write(b"bytes")
-    assert host.open("file", "rb").read() == b"bytes"
+    assert content(host, "file", "rb") == b"bytes"
 
 
 def test_a_file_that_was_opened_and_not_used_is_left_alone(host: Host) -> None:
@@ -74,14 +80,14 @@ def test_modes(host: Host) -> None:
     for mode, text in (("w", "1"), ("a", "2"), ("ab", b"3"), ("a", "4")):
         with host.open("file", mode) as file:
             file.write(text)
-    assert host.open("file", "rb").read() == b"1234"
+    assert content(host, "file", "rb") == b"1234"
     with host.open("new", "a") as file:
         file.write("appended")
     with host.open("other", "x") as file:
         file.write("exclusive")
     with pytest.raises(RemoteFileError, match="File exists"):
         host.open("other", "x")
-    assert host.open("other").read() == "exclusive"
+    assert content(host, "other") == "exclusive"
     for mode in ("", "rw", "r+", "wbt", "q"):
         with pytest.raises(ValueError, match="mode"):
             host.open("file", mode)
@@ -92,9 +98,9 @@ def test_nothing_is_seen_before_close(host: Host) -> None:
         file.write("old")
     file = host.open("file", "w")
     file.write("new" * 1_000_000)
-    assert host.open("file").read() == "old"
+    assert content(host, "file") == "old"
     file.close()
-    assert len(host.open("file").read()) == 3_000_000
+    assert len(content(host, "file")) == 3_000_000
     assert names(host) == ["file"]
 
 
@@ -108,7 +114,7 @@ def test_an_exception_leaves_the_old_file_and_no_litter(host: Host) -> None:
         file.write("new")
         raise ZeroDivisionError
     assert names(host) == ["file"]
-    assert host.open("file").read() == "old"
+    assert content(host, "file") == "old"
 
 
 def test_a_file_keeps_its_mode_and_a_new_one_gets_the_usual(host: Host) -> None:
@@ -170,13 +176,48 @@ def test_a_missing_file_is_an_os_error_with_its_number(host: Host) -> None:
     assert isinstance(caught.value, DeployerException)
 
 
+def test_a_file_that_says_it_is_empty_is_read(host: Host) -> None:
+    assert host.stat("/proc/version").st_size == 0
+    assert str(content(host, "/proc/version")).startswith("Linux version")
+
+
+def test_a_file_that_nobody_closes_is_a_warning_and_no_litter(host: Host) -> None:
+    with host.open("file", "w") as file:
+        file.write("old")
+    unclosed = host.open("file", "w")
+    unclosed.write("new" * 1_000_000)
+    assert len(names(host)) == 2
+    with pytest.warns(ResourceWarning, match="'file'.* was not closed; what was written .* drop"):
+        del unclosed, file
+    # More than a server has sessions.
+    for _ in range(12):
+        with pytest.warns(ResourceWarning, match="was not closed"):
+            host.open("file").read()
+    assert (names(host), content(host, "file")) == (["file"], "old")
+
+
+def test_a_long_file_grows(host: Host) -> None:
+    for part in "ab":
+        with host.open("file", "a") as file:
+            file.write(part * 5_000_000)
+    assert content(host, "file") == "a" * 5_000_000 + "b" * 5_000_000
+
+
+def test_a_file_goes_where_a_relative_cd_leads(host: Host, tmp_path: Path) -> None:
+    host.run("mkdir -p 'a dir/b'")
+    (tmp_path / "source").write_text("text")
+    with host.cd("a dir"), host.cd("b"):
+        host.put_file(str(tmp_path / "source"), "target")
+    assert host.run("cat 'a dir/b/target'") == "text"
+
+
 def test_a_closed_file_is_closed(host: Host) -> None:
     file = host.open("file", "w")
     file.close()
     file.close()
     with pytest.raises(ValueError, match="closed"):
         file.write("more")
-    assert host.open("file").read() == ""
+    assert content(host, "file") == ""
 
 
 def test_files_are_found(host: Host) -> None:
@@ -240,17 +281,17 @@ any_name = st.text(
 ).filter(lambda name: name not in (".", "..") and len(os.fsencode(name)) < 150)
 
 
-@given(name=any_name, content=st.text(st.characters(exclude_categories=["Cs"])))
+@given(name=any_name, text=st.text(st.characters(exclude_categories=["Cs"])))
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_any_name_and_content_comes_back(host: Host, name: str, content: str) -> None:
+def test_any_name_and_text_comes_back(host: Host, name: str, text: str) -> None:
     with host.cd(host.getcwd(), expand=False):
         name = f"./{name}"
         with host.open(name, "w") as file:
-            file.write(content)
+            file.write(text)
         with host.open(name, "r") as file:
-            assert file.read() == content
+            assert file.read() == text
         assert host.exists(name)
         host.run("find . -type f -delete")
 
@@ -273,7 +314,7 @@ def test_root_writes_and_reads_what_the_user_may_not(sudoer: Host) -> None:
     for mode, text in (("w", "one\n"), ("a", "two é\n")):
         with sudoer.open("file", mode, use_sudo=True) as file:
             file.write(text)
-    assert sudoer.open("file", use_sudo=True).read() == "one\ntwo é\n"
+    assert content(sudoer, "file", use_sudo=True) == "one\ntwo é\n"
     assert sudoer.exists("file", use_sudo=True)
     assert not sudoer.exists("missing", use_sudo=True)
     assert sudoer.sudo("stat -c '%U %G %a' file; ls -A") == "root root 644\nfile\n"
@@ -294,13 +335,13 @@ def test_a_failed_sudo_write_leaves_the_old_file_and_no_litter(sudoer: Host) -> 
     with pytest.raises(ZeroDivisionError), sudoer.open("file", "w", use_sudo=True) as file:
         file.write("new")
         raise ZeroDivisionError
-    with pytest.raises(RemoteFileError, match="cannot write dir: .*Is a directory"):
-        with sudoer.open("dir", "w", use_sudo=True) as file:
-            file.write("new")
-    with pytest.raises(RemoteFileError, match="cannot write file: .*File exists"):
-        with sudoer.open("file", "x", use_sudo=True) as file:
-            file.write("new")
-    with pytest.raises(RemoteFileError, match="cannot read missing: .*No such file"):
+    refused = pytest.raises(RemoteFileError, match=r"cannot write dir: .*Is a directory")
+    with refused, sudoer.open("dir", "w", use_sudo=True) as file:
+        file.write("new")
+    refused = pytest.raises(RemoteFileError, match=r"cannot write file: .*File exists")
+    with refused, sudoer.open("file", "x", use_sudo=True) as file:
+        file.write("new")
+    with pytest.raises(RemoteFileError, match=r"cannot read missing: .*No such file"):
         sudoer.open("missing", "r", use_sudo=True)
     assert sudoer.sudo("cat file; ls -A . dir; ls -d /tmp/deployer-* || true") == (
         "old.:\ndir\nfile\n\ndir:\n"
@@ -311,9 +352,9 @@ def test_a_file_of_somebody_else_is_not_taken_over(ssh_host: type[Host]) -> None
     host = ssh_host()
     host.sudo("mkdir -m 777 /var/shared; echo old >/var/shared/file; chmod 666 /var/shared/file")
     try:
-        with pytest.raises(RemoteFileError, match="use_sudo=True"):
-            with host.open("/var/shared/file", "w") as file:
-                file.write("new")
+        refused = pytest.raises(RemoteFileError, match="use_sudo=True")
+        with refused, host.open("/var/shared/file", "w") as file:
+            file.write("new")
         assert host.run("cat /var/shared/file; ls -A /var/shared") == "old\nfile\n"
         with host.open("/var/shared/file", "w", use_sudo=True) as file:
             file.write("new")

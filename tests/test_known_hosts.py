@@ -43,6 +43,11 @@ def known(tmp_path: Path) -> Callable[[str], str]:
         ("[web]:2222 ed25519 {key}", "web", 2222, Verdict.KNOWN),
         ("[web]:2222 ed25519 {key}", "web", 22, Verdict.UNKNOWN),
         ("web ed25519 {key}", "web", 2222, Verdict.KNOWN),
+        # On another port, another server may listen.
+        ("web ed25519 {other}", "web", 2222, Verdict.UNKNOWN),
+        ("web ed25519 {key}\n[web]:2222 ed25519 {other}", "web", 2222, Verdict.CHANGED),
+        ("@revoked web ed25519 {key}", "web", 2222, Verdict.REVOKED),
+        ("[::1]:2222 ed25519 {key}", "::1", 2222, Verdict.KNOWN),
         ("*.example.com,!db.example.com ed25519 {key}", "www.example.com", 22, Verdict.KNOWN),
         ("*.example.com,!db.example.com ed25519 {key}", "db.example.com", 22, Verdict.UNKNOWN),
         ("WEB ed25519 {key}", "web", 22, Verdict.KNOWN),
@@ -88,7 +93,8 @@ def test_ssh_keygen_finds_what_was_added(tmp_path: Path, hashed: bool) -> None:
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "k"], check=True
     )
     kind, key, *_ = (tmp_path / "k.pub").read_text().split()
-    add(str(filename), "web", 2222, kind, base64.b64decode(key), hashed)
+    # As OpenSSH does, which looks for hosts in lower case.
+    add(str(filename), "WEB", 2222, kind, base64.b64decode(key), hashed)
     found = subprocess.run(
         ["ssh-keygen", "-F", "[web]:2222", "-f", filename],
         check=True,

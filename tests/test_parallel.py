@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deployer.parallel import Job, Outcome, run
+from deployer.parallel import Job, Outcome, pool, run
 from deployer.pseudo_terminal import DummyPty, Pty
 from terminals import ROOT
 
@@ -123,6 +124,34 @@ def test_jobs_within_jobs_show_both_names() -> None:
     assert pty.get_output() == "a | x | hi\n"
 
 
+def test_ctrl_c_does_not_wait_for_a_job_that_does_not_notice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "_TIME_TO_STOP", 0.1)
+    running = threading.Barrier(3)
+    released = threading.Event()
+    asked: list[Pty] = []
+
+    def deaf(pty: Pty) -> None:
+        asked.append(pty)
+        running.wait(10)
+        released.wait(10)
+
+    def interrupt() -> None:
+        running.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    person = threading.Thread(target=interrupt)
+    person.start()
+    queued: list[Pty] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(DummyPty(), [Job("a", deaf), Job("b", deaf), Job("c", queued.append)], fan_out=2)
+    person.join()
+    assert [pty.interrupted.is_set() for pty in asked] == [True, True]
+    released.set()
+    assert queued == []
+
+
 _SCRIPT = """
 import sys
 from deployer.host import LocalHost
@@ -133,7 +162,7 @@ from deployer.pseudo_terminal import Pty
 hosts = tuple(type(f"Host{n}", (LocalHost,), {}) for n in range(3))
 container = HostsContainer({"host": hosts}, pty=Pty())
 try:
-    container.run("echo begun; sleep 5432; echo never")
+    container.run(f"echo begun; sleep {sys.argv[1]}; echo never")
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     sys.exit(130)
@@ -141,8 +170,10 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_ends_what_runs_on_all_hosts() -> None:
+    # A number that no other run of the tests on this machine has.
+    seconds = f"5432.{os.getpid()}"
     process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, "-c", _SCRIPT, seconds], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout is not None
     begun = [process.stdout.readline() for _ in range(3)]
@@ -150,4 +181,4 @@ def test_ctrl_c_ends_what_runs_on_all_hosts() -> None:
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert (rest, process.returncode) == ("interrupted\n", 130)
-    assert subprocess.run(["pgrep", "-f", "[s]leep 5432"], check=False).returncode == 1
+    assert subprocess.run(["pgrep", "-f", f"[s]leep {seconds}"], check=False).returncode == 1

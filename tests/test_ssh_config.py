@@ -49,7 +49,7 @@ def test_the_config_completes_the_class(settings: Resolve, tmp_path: Path) -> No
     assert (found.timeout, found.keepalive_interval) == (3.0, 7.0)
     assert found.user_known_hosts == (os.path.expanduser("~/.known"), "/etc/known")
     assert found.reject_unknown_hosts
-    assert found.host_key_name == "alias"
+    assert (found.host_key_name, found.host_key_port) == ("alias", 22)
 
 
 def test_the_class_wins(settings: Resolve) -> None:
@@ -96,8 +96,33 @@ def test_a_changed_config_is_read_again(settings: Resolve) -> None:
 
 
 def test_a_host_without_an_address_says_what_to_do(settings: Resolve) -> None:
-    with pytest.raises(ConnectionFailedException, match="Web: .* set `address`"):
+    with pytest.raises(ConnectionFailedException, match=r"Web: .* set `address`"):
         settings("", address=None)
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"), [("90", 90), ("30s", 30), ("1m30s", 90), ("2H", 7200), ("none", 10)]
+)
+def test_times_are_read_as_ssh_reads_them(settings: Resolve, time: str, seconds: float) -> None:
+    assert settings(f"Host web\n ConnectTimeout {time}\n").timeout == seconds
+
+
+def test_a_file_name_may_be_quoted(settings: Resolve) -> None:
+    found = settings('Host web\n UserKnownHostsFile "/a b" /c\n')
+    assert found.user_known_hosts == ("/a b", "/c")
+
+
+@pytest.mark.parametrize("line", ["Port abc", "ConnectTimeout soon", "ServerAliveInterval -1"])
+def test_a_value_that_makes_no_sense_names_the_file(
+    settings: Resolve, tmp_path: Path, line: str
+) -> None:
+    with pytest.raises(ConnectionFailedException, match=f"Web: .*{tmp_path}/config"):
+        settings(f"Host web\n {line}\n")
+
+
+def test_a_config_that_was_asked_for_has_to_be_there(settings: Resolve) -> None:
+    with pytest.raises(ConnectionFailedException, match=r"Web: .*/missing/config.*No such file"):
+        settings("", config_filename="/missing/config")
 
 
 def test_a_broken_config_names_the_file(settings: Resolve, tmp_path: Path) -> None:

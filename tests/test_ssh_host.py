@@ -9,11 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from world import PASSWORD, Server, World
 
 from deployer.exceptions import (
     AuthenticationFailed,
@@ -27,6 +26,7 @@ from deployer.exceptions import (
 )
 from deployer.host import SSHHost
 from deployer.pseudo_terminal import DummyPty
+from world import PASSWORD, Server, World
 
 NewHost = Callable[..., type[SSHHost]]
 
@@ -90,6 +90,40 @@ def test_a_changed_key_is_refused_before_anything_is_sent(
 
 
 # Connecting.
+
+
+def test_a_server_on_another_port_of_a_known_host_is_another(
+    new_ssh_host: NewHost, sshd: Server, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    kind, key, *_ = (tmp_path / "other.pub").read_text().split()
+    known.write_text(f"{sshd.address} {kind} {key}\n")
+    config = config_with(tmp_path, UserKnownHostsFile=str(known))
+    assert new_ssh_host(config_filename=config)().run("whoami") == "deploy\n"
+    assert known.read_text().endswith(f"\n[{sshd.address}]:{sshd.port} {sshd.host_key}\n")
+
+
+def test_an_alias_stands_in_known_hosts_without_a_port(
+    new_ssh_host: NewHost, sshd: Server, tmp_path: Path
+) -> None:
+    known = tmp_path / "new" / "known"
+    config = config_with(tmp_path, UserKnownHostsFile=str(known), HostKeyAlias="alias")
+    new_ssh_host(config_filename=config)().run("true")
+    assert known.read_text() == f"alias {sshd.host_key}\n"
+
+
+def test_an_address_of_ipv6_and_a_banner(
+    new_ssh_host: NewHost, world: World, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    config = config_with(tmp_path, UserKnownHostsFile=str(known))
+    options = ("ListenAddress 127.0.0.1", "ListenAddress ::1", "Banner /etc/passwd")
+    with world.serve(*options) as server:
+        host = new_ssh_host(server=server, address="::1", config_filename=config)
+        assert host().run("whoami") == "deploy\n"
+        assert known.read_text() == f"[::1]:{server.port} {server.host_key}\n"
+        host.close_connection()
 
 
 def test_a_port_where_nobody_listens(new_ssh_host: NewHost) -> None:
@@ -291,14 +325,30 @@ def test_a_connection_that_died_is_opened_again(new_ssh_host: NewHost, world: Wo
     world.run(["kill", pid])
     while world.run(["sh", "-c", f"kill -0 {pid} 2>/dev/null && echo alive"], check=False):
         pass
-    # At the latest the second call notices, and the third works.
-    for _ in range(2):
-        try:
-            host().run("true")
-        except ConnectionLost:
-            continue
-        break
     assert host().run("whoami") == "deploy\n"
+
+
+def kill_server_of(host: type[SSHHost], world: World) -> None:
+    world.run(["kill", "-9", host().run("echo $PPID").strip()])
+
+
+@pytest.mark.parametrize("doing", ["reading", "writing"])
+def test_a_connection_lost_with_an_open_file_is_that_error(
+    new_ssh_host: NewHost, world: World, doing: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    host = new_ssh_host()
+    with host().open("lost", "wb") as file:
+        file.write(b"old" * 1_000_000)
+    lost = pytest.raises(ConnectionLost, match=r"Remote: the connection to .* was lost")
+    with lost, host().open("lost", "rb" if doing == "reading" else "wb") as file:
+        if doing == "reading":
+            file.read(1)
+        kill_server_of(host, world)
+        while file.read(100_000) if doing == "reading" else file.write(b"new" * 100_000):
+            pass
+    assert host().run("cat lost", silent=True) == "old" * 1_000_000
+    assert capfd.readouterr() == ("", "")
+    host().run("rm -f lost .lost.*")
 
 
 def test_a_connection_lost_during_a_command_is_never_a_success(
@@ -396,6 +446,22 @@ def test_a_sudo_command_that_takes_too_long_is_ended(ssh_host: type[SSHHost]) ->
         ssh_host().sudo("sleep 3456", timeout=1)
 
 
+@pytest.mark.parametrize("interactive", [False, True])
+@pytest.mark.parametrize("command", ["sleep 3457; true", "(trap '' TERM; sleep 3457) | cat"])
+def test_what_root_started_is_ended_too(
+    new_ssh_host: NewHost, world: World, command: str, interactive: bool
+) -> None:
+    # The only session there may be is taken.
+    with world.serve("MaxSessions 1") as server:
+        host = new_ssh_host(server=server)
+        with pytest.raises(CommandTimeout):
+            host().sudo(command, timeout=1, interactive=interactive)
+        deadline = time.monotonic() + 10
+        while world.run(["pgrep", "-f", "[s]leep 3457"], check=False):
+            assert time.monotonic() < deadline
+        host.close_connection()
+
+
 def test_a_fake_prompt_gets_nothing(new_ssh_host: NewHost) -> None:
     host = new_ssh_host("nopass")()
     # The command sees sudo's own command line, and so even the real token.
@@ -418,6 +484,41 @@ def test_the_password_is_in_no_command_line(ssh_host: type[SSHHost]) -> None:
 # Login shells.
 
 
+@pytest.fixture
+def noisy(new_ssh_host: NewHost, world: World) -> Iterator[type[SSHHost]]:
+    """A host whose login shell prints something of its own."""
+    world.run(
+        ["sh", "-c", "cp .bashrc kept; sed -i '1i echo NOISE; echo NOISE >&2' .bashrc"],
+        user="nopass",
+    )
+    yield new_ssh_host("nopass")
+    world.run(["mv", "kept", ".bashrc"], user="nopass")
+
+
+def test_what_a_start_up_file_prints_is_in_no_answer(noisy: type[SSHHost]) -> None:
+    host = noisy()
+    assert host.run("echo out") == "NOISE\nout\n"
+    assert host.get_home_directory("deploy") == "/home/deploy"
+    assert host.get_ip_address("lo") == "127.0.0.1"
+
+
+def test_a_start_up_file_that_breaks_sftp_is_named(noisy: type[SSHHost]) -> None:
+    with pytest.raises(ConnectionFailedException, match=r"does not offer SFTP.*\.bashrc"):
+        noisy().exists("file")
+
+
+def test_a_home_directory_with_a_space(new_ssh_host: NewHost, world: World) -> None:
+    home = "/home/with a space"
+    world.run(["useradd", "--create-home", "--home-dir", home, "--shell", "/bin/bash", "spacious"])
+    world.run(["chpasswd"], input=f"spacious:{PASSWORD}\n")
+    host = new_ssh_host(username="spacious", key_filename=None)()
+    with host.cd("~"):
+        assert host.run("pwd") == f"{home}\n" == f"{host.getcwd()}\n"
+    with host.open("~spacious/file", "w") as file:
+        file.write("text")
+    assert host.run("cat ~/file") == "text"
+
+
 @pytest.mark.parametrize("user", ["fisher", "tcsher", "zsher"])
 def test_another_login_shell(new_ssh_host: NewHost, user: str) -> None:
     host = new_ssh_host(user, shell="/bin/sh")()
@@ -428,4 +529,5 @@ def test_another_login_shell(new_ssh_host: NewHost, user: str) -> None:
         assert host.run("pwd") == f"/home/{user}\n"
     with host.open("file", "w") as file:
         file.write("text")
-    assert host.open("~/file").read() == "text"
+    with host.open("~/file") as file:
+        assert file.read() == "text"

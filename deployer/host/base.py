@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import abc
+import secrets
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from ..exceptions import (
     CommandTimeout,
     ConnectionLost,
+    DeployerException,
     ExecCommandFailed,
     SudoAuthenticationFailed,
     SudoFailed,
@@ -21,15 +24,30 @@ from ..pseudo_terminal import DummyPty, Pty
 from ..utils.network import IfConfig, parse_ifconfig_output
 from . import interaction
 from .channel import Channel
-from .command import HostContext, build
+from .command import HostContext, SudoPrompt, build
 from .file_access import FileAccess
 from .files import Stat
 from .result import RunResult
-from .sudo import SudoDialogue, new_prompt
+from .sudo import SudoDialogue, SudoState, new_prompt
 
 __all__ = ["Host", "HostContext", "RunResult", "Stat"]
 
 H = TypeVar("H", bound="Host")
+
+# Ends the process groups that have a text on a command line. Field 5 of `stat` is the group; the
+# name, field 2, may have spaces in it. KILL goes to those that are still there after a second.
+_END_GROUPS = """\
+groups=$(grep -ls '{mark}' /proc/[0-9]*/cmdline | while read -r file; do
+    sed 's/.*) [^ ]* [^ ]* \\([0-9]*\\) .*/-\\1/' "${{file%cmdline}}stat" 2>/dev/null
+done | sort -u)
+[ -n "$groups" ] || exit 0
+kill -s TERM -- $groups 2>/dev/null
+for pause in 0.1 0.2 0.3 0.4; do
+    kill -s 0 -- $groups 2>/dev/null || exit 0
+    sleep $pause
+done
+kill -s KILL -- $groups 2>/dev/null || true
+"""
 
 
 class Host(FileAccess):
@@ -90,6 +108,11 @@ class Host(FileAccess):
     @abc.abstractmethod
     def _open_channel(self, line: str, in_pty: bool) -> AbstractContextManager[Channel]:
         """Start a shell line, and give its channel."""
+
+    @contextmanager
+    def _beside(self) -> Iterator[Host]:
+        """Give the host for a command of ours that must not wait for the others."""
+        yield type(self)()
 
     # The context.
 
@@ -229,16 +252,18 @@ class Host(FileAccess):
 
     def has_command(self, name: str) -> bool:
         """Whether a shell on the host finds a command of this name."""
-        found = self._ask(f"command -v {shlex.quote(name)}", ignore_exit_status=True)
-        return found.ok
+        host = self.copy()
+        host.is_sandbox = False
+        command = f"command -v {shlex.quote(name)}"
+        return host.run(command, interactive=False, ignore_exit_status=True, silent=True).ok
 
-    def _ask(self, command: str, **options: Any) -> RunResult:
-        """Run a command of ours, for its output."""
-        return self.run(command, interactive=False, silent=True, **options)
-
-    def _run_outside(self, command: str, **options: Any) -> RunResult:
-        host = type(self)(self.pty, DummyLoggerInterface(), self.is_sandbox)
-        return host._ask(command, **options)
+    def _run_outside(self, command: str, **options: Any) -> str:
+        # A question changes nothing: it is asked from a sandbox, too.
+        host = type(self)(self.pty)
+        # A start-up file of the login shell may print something first.
+        mark = f"deployer-{secrets.token_hex(12)}"
+        command = f"printf %s {mark}; {command}"
+        return host.run(command, interactive=False, silent=True, **options).partition(mark)[2]
 
     def _execute(
         self,
@@ -269,6 +294,7 @@ class Host(FileAccess):
                 SudoDialogue(prompt),
                 self._sudo_password(),
                 f"[sudo] password for {self.get_username()} on {self.slug}: ",
+                partial(self._end_as_root, prompt),
             )
         text_input = b"" if initial_input is None else _as_bytes(initial_input)
         exchange = interaction.Exchange()
@@ -289,6 +315,7 @@ class Host(FileAccess):
                 duration=time.monotonic() - begun,
             )
 
+        self.pty.check_interrupted()
         with self._open_channel(line, in_pty) as channel:
             try:
                 interaction.run(
@@ -314,9 +341,20 @@ class Host(FileAccess):
                 ended,
             )
         if not exchange.started and not ended.ok:
-            said = (ended.stderr or ended.stdout).strip() or f"exit status {ended.exit_status}"
-            raise SudoFailed(f"{self.slug}: sudo did not run {command!r}: {said}")
+            lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines()]
+            said = "; ".join(filter(None, lines)) or f"exit status {ended.exit_status}"
+            refused = answer is not None and answer.dialogue.state is SudoState.REFUSED
+            kind = SudoAuthenticationFailed if refused else SudoFailed
+            raise kind(f"{self.slug}: sudo did not run {command!r}: {said}")
         return ended
+
+    def _end_as_root(self, prompt: SudoPrompt) -> None:
+        """End a command that ran under sudo, and what it started."""
+        script = _END_GROUPS.format(mark=f"[{prompt.started[0]}]{prompt.started[1:]}")
+        # Why the command has to end is what the caller needs to know; not that it could not.
+        with suppress(DeployerException), self._beside() as host:
+            # In a terminal, which hangs up if this takes too long.
+            host.sudo(f"/bin/sh -c {shlex.quote(script)}", interactive=True, timeout=10.0)
 
     def _sudo_password(self) -> bytes | None:
         if self.password is None:
@@ -342,8 +380,10 @@ class Host(FileAccess):
     def ifconfig(self) -> IfConfig:
         """Return the network interfaces of the host."""
         # Not in everybody's PATH; and either of the two may be missing.
-        with self.env("PATH", "$PATH:/sbin:/usr/sbin", escape=False):
-            return parse_ifconfig_output(self._ask("ip addr show 2>/dev/null || ifconfig -a"))
+        path = "PATH=$PATH:/sbin:/usr/sbin"
+        return parse_ifconfig_output(
+            self._run_outside(f"{path}; ip addr show 2>/dev/null || ifconfig -a")
+        )
 
     def get_ip_address(self, interface: str = "eth0") -> str | None:
         """Return the IPv4 address of an interface; None when it has none."""

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from ..exceptions import ExecCommandFailed, RemoteFileError
 from ..loggers import LoggerInterface
+from ..pseudo_terminal import Pty
 from .command import HostContext, join_path
 from .files import FileSystem, LocalFileSystem, Stat, copy_stream, file_errors
 from .remote_file import RemoteFile
-from .result import RunResult
 from .writers import AtomicWriter, SudoWriter, Writer
 
 __all__ = ["FileAccess"]
@@ -28,6 +28,7 @@ class FileAccess(abc.ABC):
     """The methods of a host about files. Paths follow ``cd``, with a leading ``~`` expanded."""
 
     slug: str
+    pty: Pty
     logger: LoggerInterface
     is_sandbox: bool
     _context: HostContext
@@ -41,8 +42,8 @@ class FileAccess(abc.ABC):
         """Return the absolute path of the directory where commands start."""
 
     @abc.abstractmethod
-    def _run_outside(self, command: str, **options: Any) -> RunResult:
-        """Run a command of ours, outside the context, and without reporting it."""
+    def _run_outside(self, command: str, **options: Any) -> str:
+        """Return what a command of ours prints; it runs outside the context, unreported."""
 
     @abc.abstractmethod
     def get_home_directory(self, username: str | None = None) -> str:
@@ -135,11 +136,12 @@ class FileAccess(abc.ABC):
                 return SudoWriter(files, full_path, self._run_as_root, **options)
             return AtomicWriter(files, full_path, **options)
 
-    def _run_as_root(self, script: str) -> RunResult:
+    def _run_as_root(self, script: str) -> str:
         try:
             return self._run_outside(f"/bin/sh -c {shlex.quote(script)}", use_sudo=True)
         except ExecCommandFailed as error:
-            raise OSError(error.result.stderr.strip()) from error
+            lines = error.result.stderr.strip().splitlines()
+            raise OSError(lines[-1] if lines else str(error)) from error
 
     def put_file(self, local_path: str, remote_path: str, use_sudo: bool = False) -> None:
         """Copy a local file to the host; a directory as target takes it under its own name.
@@ -156,7 +158,7 @@ class FileAccess(abc.ABC):
                 writer = self._open_writer(
                     remote_path, use_sudo, here.stat(local_path).permissions, stack, False, False
                 )
-                _transfer(source, writer)
+                _transfer(source, writer, self.pty)
 
     def get_file(self, remote_path: str, local_path: str, use_sudo: bool = False) -> None:
         """Copy a file of the host here; a directory as target takes it under its own name."""
@@ -169,7 +171,7 @@ class FileAccess(abc.ABC):
             with file_errors("this machine", local_path, "write"):
                 writer = AtomicWriter(here, local_path)
             with file_errors(self.slug, remote_path, f"copy to {local_path}:"):
-                _transfer(source, writer)
+                _transfer(source, writer, self.pty)
 
     def _is_directory(self, path: str) -> bool:
         with suppress(RemoteFileError):
@@ -178,9 +180,10 @@ class FileAccess(abc.ABC):
 
     def stat(self, path: str) -> Stat:
         """Return what is known of a file; of the one that it leads to, for a symlink."""
-        full_path = self.expand_path(path)
-        with file_errors(self.slug, path, "stat"), self._open_files() as files:
-            return files.stat(full_path)
+        with file_errors(self.slug, path, "stat"):
+            full_path = self.expand_path(path)
+            with self._open_files() as files:
+                return files.stat(full_path)
 
     def listdir(self, path: str = ".") -> list[str]:
         """Return the names in a directory, sorted."""
@@ -188,25 +191,27 @@ class FileAccess(abc.ABC):
 
     def listdir_stat(self, path: str = ".") -> list[Stat]:
         """Return what is known of all files in a directory, sorted by name."""
-        full_path = self.expand_path(path)
-        with file_errors(self.slug, path, "list"), self._open_files() as files:
-            return sorted(files.listdir(full_path), key=lambda found: found.filename)
+        with file_errors(self.slug, path, "list"):
+            full_path = self.expand_path(path)
+            with self._open_files() as files:
+                return sorted(files.listdir(full_path), key=lambda found: found.filename)
 
     def exists(self, path: str, use_sudo: bool = False) -> bool:
         """Whether there is a file or directory; a symlink that leads nowhere is none.
 
         :param use_sudo: look as root.
         """
-        full_path = self.expand_path(path)
-        if use_sudo:
-            command = f"test -e {shlex.quote(full_path)}"
-            return self._run_outside(command, use_sudo=True, ignore_exit_status=True).ok
-        with file_errors(self.slug, path, "look for"), self._open_files() as files:
-            try:
-                files.stat(full_path)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            return True
+        with file_errors(self.slug, path, "look for"):
+            full_path = self.expand_path(path)
+            if use_sudo:
+                quoted = shlex.quote(full_path)
+                return self._run_as_root(f"test -e {quoted} && echo yes || echo no") == "yes\n"
+            with self._open_files() as files:
+                try:
+                    files.stat(full_path)
+                except (FileNotFoundError, NotADirectoryError):
+                    return False
+                return True
 
 
 class _Nowhere:
@@ -222,9 +227,13 @@ class _Nowhere:
         pass
 
 
-def _transfer(source: BinaryIO, writer: Writer) -> None:
+def _transfer(source: BinaryIO, writer: Writer, pty: Pty) -> None:
+    def write(data: bytes) -> None:
+        pty.check_interrupted()
+        writer.write(data)
+
     try:
-        copy_stream(source, writer.write)
+        copy_stream(source, write)
     except BaseException:
         writer.abort()
         raise

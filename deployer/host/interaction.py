@@ -17,9 +17,12 @@ from .sudo import SudoDialogue, SudoState
 __all__ = ["Exchange", "SudoRefused", "TimedOut", "run"]
 
 _CHUNK = 256 * 1024
-# How long to wait for more output once the command has ended. A daemon that it started may hold
-# the streams open forever; what the command printed itself may still be under way.
+# What may come once the command has ended. What it printed itself may still be under way; but a
+# daemon that it started may hold the streams open forever, and print on them forever. So it is over
+# after so many seconds without output, with output, and after more bytes than can be under way.
 _GRACE = 1.0
+_LONGEST_GRACE = 10.0
+_REST = 4 * 1024 * 1024
 # News always wakes the loop; this is how long an interrupt from another thread may take.
 _INTERRUPT_CHECK = 0.5
 
@@ -52,7 +55,9 @@ class SudoAnswer:
     #: The line to answer, or None when there is none: then a person types it, at a terminal.
     password: bytes | None = field(repr=False)
     #: What a person is shown in place of the prompt.
-    question: str = "[sudo] password: "
+    question: str
+    #: Ends the command, which runs as another user: away from a terminal, that takes sudo as well.
+    end: Callable[[], None]
 
 
 def run(
@@ -85,11 +90,30 @@ def run(
         try:
             loop.run(None if timeout is None else time.monotonic() + timeout)
         except BaseException:
+            if sudo is not None and exchange.started and not in_pty:
+                sudo.end()
             channel.terminate()
-            loop.receive()
+            loop.receive_rest()
             raise
         finally:
             loop.finish()
+
+
+class _AfterEnd:
+    """The time after the end of the command, while its streams are still open."""
+
+    def __init__(self, now: float) -> None:
+        self._begun = self._last_news = now
+        self._received = 0
+
+    def is_over(self, received: int, now: float) -> bool:
+        self._received += received
+        if received:
+            self._last_news = now
+        return self.time_left(now) <= 0 or self._received > _REST
+
+    def time_left(self, now: float) -> float:
+        return min(self._last_news + _GRACE, self._begun + _LONGEST_GRACE) - now
 
 
 class _Loop:
@@ -115,6 +139,7 @@ class _Loop:
         # What is to be sent now; the initial input waits until sudo has let the command through.
         self._pending = memoryview(b"" if sudo else initial_input)
         self._input_ended = False
+        self._is_refused = False
         self._show_stdout: Callable[[bytes, bool], None] = _show_nowhere
         self._show_stderr: Callable[[bytes, bool], None] = _show_nowhere
         if sudo is not None:
@@ -125,39 +150,51 @@ class _Loop:
         self._show_stderr = _screen(stderr)
 
     def run(self, deadline: float | None) -> None:
-        ended_at: float | None = None
+        after_end: _AfterEnd | None = None
         while True:
             received = self.receive()
             self._send()
+            if self._is_refused:
+                raise SudoRefused
             now = time.monotonic()
             if self._channel.exit_status_ready():
-                if self._channel.at_end():
-                    break
-                if ended_at is None or received:
-                    ended_at = now
-                if now - ended_at >= _GRACE:
+                after_end = after_end or _AfterEnd(now)
+                if self._channel.at_end() or after_end.is_over(received, now):
                     break
             if deadline is not None and now >= deadline:
                 raise TimedOut
-            if self._pty.interrupted.is_set():
-                raise KeyboardInterrupt
-            self._wait(deadline, ended_at)
+            self._pty.check_interrupted()
+            timeout = _INTERRUPT_CHECK
+            if deadline is not None:
+                timeout = min(timeout, deadline - now)
+            if after_end is not None:
+                timeout = min(timeout, after_end.time_left(now))
+            # There may be more right now; but keys must get through a flood of output, too.
+            self._wait(0.0 if received else max(timeout, 0.0))
         self._exchange.exit_status = self._channel.exit_status
         self._exchange.exit_signal = self._channel.exit_signal
 
-    def receive(self) -> bool:
-        """Take everything that has arrived; return whether there was anything."""
-        received = False
+    def receive(self) -> int:
+        """Take some of what has arrived on either stream; return how many bytes."""
+        # Not all of it: a command may print faster than this, and has to be stopped in time.
+        size = 0
         channel = self._channel
-        while channel.recv_ready() and (data := channel.recv(_CHUNK)):
-            received = True
+        if channel.recv_ready():
+            data = channel.recv(_CHUNK)
+            size += len(data)
             # In a terminal, sudo asks where everything else is printed, too.
-            data = self._watch(data) if self._in_pty else data
-            self._keep(data, self._exchange.stdout, self._show_stdout)
-        while channel.recv_stderr_ready() and (data := channel.recv_stderr(_CHUNK)):
-            received = True
-            self._keep(self._watch(data), self._exchange.stderr, self._show_stderr)
-        return received
+            self._take(data, self._exchange.stdout, self._show_stdout, self._in_pty)
+        if channel.recv_stderr_ready():
+            data = channel.recv_stderr(_CHUNK)
+            size += len(data)
+            self._take(data, self._exchange.stderr, self._show_stderr, True)
+        return size
+
+    def receive_rest(self) -> None:
+        """Take what is left of a command that was stopped."""
+        received = 0
+        while received < _REST and (size := self.receive()):
+            received += size
 
     def finish(self) -> None:
         """Show and keep what was held back."""
@@ -175,25 +212,36 @@ class _Loop:
             kept.append(data)
             show(data, False)
 
-    def _watch(self, data: bytes) -> bytes:
-        if self._sudo is None or self._exchange.started:
-            return data
-        dialogue = self._sudo.dialogue
-        data, wanted = dialogue.feed(data)
-        if dialogue.state is SudoState.STARTED:
+    def _take(
+        self, data: bytes, kept: list[bytes], show: Callable[[bytes, bool], None], watched: bool
+    ) -> None:
+        if not watched or self._sudo is None or self._exchange.started:
+            self._keep(data, kept, show)
+            return
+        heard = self._sudo.dialogue.feed(data)
+        kept.append(heard.of_sudo)
+        # After a password that nobody typed, the new line that sudo goes to is nobody's.
+        if heard.of_sudo.strip() or self._sudo.password is None:
+            show(heard.of_sudo, False)
+        if heard.asked:
+            self._answer(self._sudo)
+        if self._sudo.dialogue.state is SudoState.STARTED:
             self._exchange.started = True
-            self._pending = memoryview(self._input)
-        elif self._sudo.password is not None:
-            if wanted:
-                self._pending = memoryview(self._sudo.password + b"\n")
-            elif dialogue.state is SudoState.REFUSED:
-                raise SudoRefused
-        elif self._keyboard is None:
-            if wanted:
-                raise SudoRefused
-        elif wanted or dialogue.state is SudoState.REFUSED:
-            self._pty.write(f"\r{self._sudo.question}")
-        return data
+            # What sudo said is no output of the command.
+            kept.clear()
+            self._pending = memoryview(bytes(self._pending) + self._input)
+            self._keep(heard.of_command, kept, show)
+
+    def _answer(self, sudo: SudoAnswer) -> None:
+        if sudo.password is not None:
+            if sudo.dialogue.state is SudoState.REFUSED:
+                self._is_refused = True
+            else:
+                self._pending = memoryview(sudo.password + b"\n")
+        elif self._keyboard is not None:
+            self._pty.write(f"\r{sudo.question}")
+        else:
+            self._is_refused = True
 
     def _send(self) -> None:
         while self._pending and (sent := self._channel.send(bytes(self._pending[:_CHUNK]))):
@@ -209,15 +257,9 @@ class _Loop:
             self._channel.shutdown_write()
             self._input_ended = True
 
-    def _wait(self, deadline: float | None, ended_at: float | None) -> None:
-        now = time.monotonic()
-        timeout = _INTERRUPT_CHECK
-        if deadline is not None:
-            timeout = min(timeout, deadline - now)
-        if ended_at is not None:
-            timeout = min(timeout, ended_at + _GRACE - now)
+    def _wait(self, timeout: float) -> None:
         readers = [fd for fd in (self._keyboard, self._resized) if fd is not None]
-        for fd in self._channel.wait(readers, bool(self._pending), max(timeout, 0.0)):
+        for fd in self._channel.wait(readers, bool(self._pending), timeout):
             data = os.read(fd, 4096)
             if fd == self._resized:
                 self._channel.resize(*self._pty.get_size())

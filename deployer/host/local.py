@@ -34,7 +34,11 @@ class LocalHost(Host):
 
     @classmethod
     def get_username(cls) -> str:
-        return getpass.getuser()
+        # Not from $LOGNAME: whether sudo is needed depends on it.
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return getpass.getuser()
 
     @contextlib.contextmanager
     def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:

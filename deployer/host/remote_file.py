@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import IO, Any, BinaryIO
 
@@ -31,17 +32,18 @@ class RemoteFile:
         open_writer: Callable[[ExitStack, bool, bool], Writer],
         errors: Callable[[], Any],
     ) -> None:
+        self.closed = False
+        self._stream: IO[Any] | None = None
+        self._writer: Writer | None = None
+        self._raw_writer: _RawWriter | None = None
         if mode is not None:
             _check_mode(mode)
         self.name = name
         self.mode = mode
-        self.closed = False
         self._open_reader = open_reader
         self._open_writer = open_writer
         self._errors = errors
         self._stack = ExitStack()
-        self._stream: IO[Any] | None = None
-        self._writer: Writer | None = None
         if mode is not None:
             # A missing file is an error here and now, as with Python's own open().
             self._get_stream(mode)
@@ -103,12 +105,36 @@ class RemoteFile:
 
     def abort(self) -> None:
         """Finish; what was written is dropped, and the old file stays as it was."""
+        self._drop(None, None, None)
+
+    def _drop(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self.closed:
             return
         self.closed = True
-        with self._stack:
+        try:
+            if self._raw_writer is not None:
+                # Closing flushes; and so would the garbage collector.
+                self._raw_writer.is_dropped = True
+            if self._stream is not None:
+                self._stream.close()
             if self._writer is not None:
                 self._writer.abort()
+        finally:
+            self._stack.__exit__(kind, error, traceback)
+
+    def __del__(self) -> None:
+        # As Python's own files do. Without it, what was written so far would stay as litter.
+        if self._stream is not None and not self.closed:
+            lost = "" if self._writer is None else "; what was written to it is dropped"
+            message = f"{self!r} was not closed{lost}"
+            with suppress(Exception):
+                self.abort()
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __enter__(self) -> RemoteFile:
         return self
@@ -122,7 +148,7 @@ class RemoteFile:
         if kind is None:
             self.close()
         else:
-            self.abort()
+            self._drop(kind, error, traceback)
 
     def __repr__(self) -> str:
         return f"<RemoteFile {self.name!r} mode={self.mode!r}{' closed' if self.closed else ''}>"
@@ -136,11 +162,15 @@ class RemoteFile:
         if self._stream is None:
             mode = self.mode = self.mode or wanted
             binary: Any
-            if "r" in mode:
-                binary = io.BufferedReader(_RawReader(self._open_reader(self._stack)), _BUFFER)
-            else:
-                self._writer = self._open_writer(self._stack, "a" in mode, "x" in mode)
-                binary = io.BufferedWriter(_RawWriter(self._writer), _BUFFER)
+            with ExitStack() as stack:
+                if "r" in mode:
+                    reader = self._open_reader(stack)
+                    binary = io.BufferedReader(_RawReader(reader), _BUFFER)
+                else:
+                    self._writer = self._open_writer(stack, "a" in mode, "x" in mode)
+                    self._raw_writer = _RawWriter(self._writer)
+                    binary = io.BufferedWriter(self._raw_writer, _BUFFER)
+                self._stack = stack.pop_all()
             # Line ends are kept as they are: what is written comes back equal.
             stream: IO[Any] = binary
             if "b" not in mode:
@@ -161,6 +191,10 @@ class _RawReader(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
+    def readall(self) -> bytes:
+        # Python's own asks for 8 KB at a time.
+        return b"".join(iter(lambda: self._file.read(_BUFFER), b""))
+
     def close(self) -> None:
         if not self.closed:
             self._file.close()
@@ -170,12 +204,14 @@ class _RawReader(io.RawIOBase):
 class _RawWriter(io.RawIOBase):
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self.is_dropped = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._writer.write(bytes(data))
+        if not self.is_dropped:
+            self._writer.write(bytes(data))
         return len(data)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from enum import Enum
+from typing import NamedTuple
 
 from .command import SudoPrompt
 
-__all__ = ["SudoDialogue", "SudoState", "new_prompt"]
+__all__ = ["Heard", "SudoDialogue", "SudoState", "new_prompt"]
 
 
 def new_prompt() -> SudoPrompt:
@@ -24,12 +25,23 @@ class SudoState(Enum):
 
     WAITING = "nothing was asked yet"
     ANSWERED = "the password was asked for"
-    REFUSED = "it was asked for again: the first one was wrong"
+    REFUSED = "it was asked for again: the last one was wrong"
     STARTED = "the command runs"
 
 
+class Heard(NamedTuple):
+    """What was found in what arrived."""
+
+    #: What sudo says, without its prompts.
+    of_sudo: bytes
+    #: What the command prints.
+    of_command: bytes
+    #: Whether sudo asks for a password now.
+    asked: bool
+
+
 class SudoDialogue:
-    """Finds sudo's prompt in what arrives, and takes it out.
+    """Finds sudo's prompts in what arrives, and takes them out.
 
     Once the command has started, everything passes through untouched: a command can print what it
     likes and gets nothing.
@@ -41,49 +53,35 @@ class SudoDialogue:
         self._held = b""
         self.state = SudoState.WAITING
 
-    def feed(self, data: bytes) -> tuple[bytes, bool]:
-        """Take what arrived; return what is the user's of it, and whether a password is wanted."""
+    def feed(self, data: bytes) -> Heard:
+        """Take what arrived."""
         if self.state is SudoState.STARTED:
-            return data, False
+            return Heard(b"", data, False)
         data = self._held + data
         self._held = b""
-        shown = b""
-        wanted = False
+        of_sudo = b""
+        asked = False
         while True:
             token, started = data.find(self._token), data.find(self._started)
             if started >= 0 and (token < 0 or started < token):
-                if self.state is SudoState.ANSWERED:
-                    # A terminal goes to a new line after the password, which nobody saw.
-                    data, started = _without_newline(data, started)
                 self.state = SudoState.STARTED
-                return shown + data[:started] + data[started + len(self._started) :], wanted
+                of_sudo += data[:started]
+                return Heard(of_sudo, data[started + len(self._started) :], asked)
             if token < 0:
                 break
-            shown += data[:token]
+            of_sudo += data[:token]
             data = data[token + len(self._token) :]
-            if self.state is SudoState.WAITING:
-                self.state = SudoState.ANSWERED
-                wanted = True
-            else:
-                self.state = SudoState.REFUSED
-        keep = max(_overlap(data, self._token), _overlap(data, self._started))
-        if self.state is SudoState.ANSWERED and not data[: len(data) - keep].strip(b"\r\n"):
-            keep = len(data)
-        cut = len(data) - keep
+            asked = True
+            again = self.state is not SudoState.WAITING
+            self.state = SudoState.REFUSED if again else SudoState.ANSWERED
+        cut = len(data) - max(_overlap(data, self._token), _overlap(data, self._started))
         self._held = data[cut:]
-        return shown + data[:cut], wanted
+        return Heard(of_sudo + data[:cut], b"", asked)
 
     def finish(self) -> bytes:
         """Return what was held back because it might have become a prompt."""
         held, self._held = self._held, b""
         return held
-
-
-def _without_newline(data: bytes, started: int) -> tuple[bytes, int]:
-    for newline in (b"\r\n", b"\n"):
-        if data[:started] == newline:
-            return data[started:], 0
-    return data, started
 
 
 def _overlap(data: bytes, word: bytes) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from ..exceptions import DeployerException
 from .files import FileSystem, Stat, copy_stream
 
 __all__ = ["AtomicWriter", "SudoWriter", "Writer"]
@@ -70,9 +71,7 @@ class AtomicWriter:
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            # None is SFTP's way to say that all of it was taken.
-            written = self._file.write(view)
-            view = view[len(view) if written is None else written :]
+            view = view[self._file.write(view) :]
         self._size += len(data)
 
     def commit(self) -> None:
@@ -107,9 +106,9 @@ class AtomicWriter:
             ) from error
 
     def abort(self) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, DeployerException):
             self._file.close()
-        with suppress(OSError, EOFError):
+        with suppress(OSError, DeployerException):
             self._files.remove(self._temporary)
 
 
@@ -167,9 +166,9 @@ class SudoWriter:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, DeployerException):
             self._files.remove(self._staged)
-        with suppress(OSError, EOFError):
+        with suppress(OSError, DeployerException):
             self._files.rmdir(self._directory)
 
 

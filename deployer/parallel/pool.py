@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -17,6 +18,10 @@ T = TypeVar("T")
 #: How many jobs run at once. Between 8 and 64 the time for many hosts is the same; more threads
 #: than that only cost memory and switches.
 DEFAULT_FAN_OUT = 64
+
+# How long jobs get to end their commands after Ctrl-C. Most need no time; but one that is about to
+# connect to a host that does not answer, or computes, does not notice before it comes to a command.
+_TIME_TO_STOP = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,40 +46,103 @@ def run(pty: Pty, jobs: Sequence[Job[T]], fan_out: int = DEFAULT_FAN_OUT) -> lis
 
     A single job runs in this thread, in ``pty`` itself; of several, each gets a Pty of its own.
     A job's failure ends in its outcome and stops no other. Ctrl-C starts no more jobs, interrupts
-    those that run, waits for them and is raised again.
+    those that run, gives them a few seconds to stop and is raised again.
     """
     if fan_out < 1:
         raise ValueError(f"fan_out is {fan_out}; at least one job has to run at a time")
     if len(jobs) == 1:
         return [_attempt(jobs[0].name, partial(jobs[0].function, pty))]
 
-    ptys: list[Pty] = []
+    pool = _Pool[T]()
 
     def remembering(function: Callable[[Pty], T]) -> Callable[[Pty], T]:
         def run_in(own: Pty) -> T:
-            ptys.append(own)
+            pool.interrupt_later(own)
             return function(own)
 
         return run_in
 
     def run_all(callables: Sequence[Callable[[], T]]) -> list[Outcome[T]]:
-        executor = ThreadPoolExecutor(min(fan_out, len(callables) or 1), "deployer-job")
-        try:
-            futures = [
-                executor.submit(_attempt, job.name, function)
-                for job, function in zip(jobs, callables, strict=True)
-            ]
-            return [future.result() for future in futures]
-        except KeyboardInterrupt:
-            for own in ptys:
-                own.interrupted.set()
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
+        return pool.run([(job.name, f) for job, f in zip(jobs, callables, strict=True)], fan_out)
 
     return pty.run_in_auxiliary_ptys(
         [(job.name, remembering(job.function)) for job in jobs], run_all
     )
+
+
+class _Pool(Generic[T]):
+    """Threads for the jobs of one run.
+
+    They are daemons, unlike those of ``concurrent.futures``: after Ctrl-C, a job that does not
+    notice it must keep neither the caller nor the end of the process waiting.
+    """
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._condition = threading.Condition()
+        self._ended = 0
+        self._ptys: list[Pty] = []
+        self._waiting: deque[tuple[int, str, Callable[[], T]]] = deque()
+        self._outcomes: dict[int, Outcome[T]] = {}
+        self._stopped_by: BaseException | None = None
+
+    def run(self, jobs: Sequence[tuple[str, Callable[[], T]]], fan_out: int) -> list[Outcome[T]]:
+        self._waiting.extend((index, name, job) for index, (name, job) in enumerate(jobs))
+        threads = [
+            threading.Thread(target=self._work, name=f"deployer-job-{number}", daemon=True)
+            for number in range(min(fan_out, len(jobs)))
+        ]
+        started = 0
+        try:
+            for thread in threads:
+                thread.start()
+                started += 1
+            self._wait_for(started, None)
+        except BaseException:
+            self._stop()
+            self._wait_for(started, _TIME_TO_STOP)
+            raise
+        if self._stopped_by is not None:
+            raise self._stopped_by
+        return [self._outcomes[index] for index in range(len(jobs))]
+
+    def _wait_for(self, threads: int, timeout: float | None) -> None:
+        # Not by joining them: a join that Ctrl-C interrupts leaves Python 3.11 believing that the
+        # thread has ended.
+        with self._condition:
+            self._condition.wait_for(lambda: self._ended >= threads, timeout)
+
+    def interrupt_later(self, pty: Pty) -> None:
+        """Interrupt what runs in a Pty when the others are, also if that is now."""
+        self._ptys.append(pty)
+        if self._stopping.is_set():
+            pty.interrupted.set()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for pty in list(self._ptys):
+            pty.interrupted.set()
+
+    def _work(self) -> None:
+        try:
+            self._work_on_jobs()
+        finally:
+            with self._condition:
+                self._ended += 1
+                self._condition.notify_all()
+
+    def _work_on_jobs(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                index, name, function = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._outcomes[index] = _attempt(name, function)
+            except BaseException as error:
+                # KeyboardInterrupt, or an exit: meant for all of them, and for the caller.
+                self._stopped_by = self._stopped_by or error
+                self._stop()
 
 
 def _attempt(name: str, function: Callable[[], T]) -> Outcome[T]:

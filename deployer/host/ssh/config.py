@@ -6,6 +6,7 @@ import getpass
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ __all__ = ["Gateway", "HostSettings", "Settings", "resolve"]
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _USER_CONFIG = "~/.ssh/config"
 _DEFAULT_TIMEOUT = 10.0
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 
 
@@ -116,6 +118,8 @@ class Settings:
     proxy_jump: tuple[str, ...]
     #: The name in known_hosts.
     host_key_name: str
+    #: The port in known_hosts; a HostKeyAlias stands without one.
+    host_key_port: int
     user_known_hosts: tuple[str, ...]
     global_known_hosts: tuple[str, ...]
     hash_known_hosts: bool
@@ -148,14 +152,21 @@ def resolve(host: HostSettings) -> Settings:
     keys = (host.key_filename,) if host.key_filename else tuple(options.get("identityfile", ()))
     explicit = bool(host.key_filename or host.rsa_key)
     hostname = options.get("hostname", host.address)
-    timeout = host.timeout or options.get("connecttimeout")
     jumps = options.get("proxyjump", "none")
     interval = host.keepalive_interval
-    if interval is None:
-        interval = float(options.get("serveraliveinterval", 0))
+    try:
+        port = int(options.get("port") or 22)
+        timeout = host.timeout or _seconds(options.get("connecttimeout", "none"))
+        if interval is None:
+            interval = _seconds(options.get("serveraliveinterval", "none"))
+    except ValueError as error:
+        raise ConnectionFailedException(
+            f"{host.slug}: cannot use the ssh config {host.config_filename} for {host.address}: "
+            f"{error}"
+        ) from error
     return Settings(
         hostname=hostname,
-        port=int(options.get("port") or 22),
+        port=port,
         username=options.get("user") or getpass.getuser(),
         key_filenames=tuple(
             os.path.expanduser(name) for name in keys or (() if explicit else _DEFAULT_KEYS)
@@ -165,6 +176,7 @@ def resolve(host: HostSettings) -> Settings:
         proxy_command=options.get("proxycommand"),
         proxy_jump=() if jumps.lower() == "none" else tuple(re.split(r"\s*,\s*", jumps)),
         host_key_name=options.get("hostkeyalias", hostname),
+        host_key_port=22 if "hostkeyalias" in options else port,
         user_known_hosts=_files(
             options, "userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"
         ),
@@ -173,14 +185,26 @@ def resolve(host: HostSettings) -> Settings:
         ),
         hash_known_hosts=flag("hashknownhosts") == "yes",
         reject_unknown_hosts=host.reject_unknown_hosts or flag("stricthostkeychecking") == "yes",
-        timeout=float(timeout) if timeout else _DEFAULT_TIMEOUT,
+        timeout=timeout or _DEFAULT_TIMEOUT,
         keepalive_interval=interval,
     )
 
 
 def _files(options: dict[str, str], name: str, default: str) -> tuple[str, ...]:
     value = options.get(name, default)
-    return () if value == "none" else tuple(os.path.expanduser(file) for file in value.split())
+    if value == "none":
+        return ()
+    return tuple(os.path.expanduser(file) for file in shlex.split(value))
+
+
+def _seconds(time: str) -> float:
+    """Return the seconds of a time as ssh_config has it (``90``, ``1m30s``); 0 for ``none``."""
+    if time.lower() == "none":
+        return 0.0
+    if not re.fullmatch(r"(\d+[smhdw]?)+", time, re.IGNORECASE):
+        raise ValueError(f"{time!r} is no time, as in 90 or 1m30s")
+    found = re.findall(r"(\d+)([smhdw]?)", time.lower())
+    return float(sum(int(number) * _UNITS[unit] for number, unit in found))
 
 
 def _lookup(
@@ -191,6 +215,9 @@ def _lookup(
     if filename == _USER_CONFIG:
         filenames = (_USER_CONFIG, _SYSTEM_CONFIG)
     try:
+        # Only a config that was asked for has to be there.
+        if filename not in (None, _USER_CONFIG):
+            os.stat(os.path.expanduser(str(filename)))
         stamps = tuple(_stamp(os.path.expanduser(name)) for name in filenames)
         return _parse(head, filenames, stamps).lookup(address)
     except (paramiko.SSHException, OSError, ValueError) as error:

@@ -24,11 +24,16 @@ from .authentication import authenticate
 from .config import Gateway, HostSettings, Settings, resolve
 from .host_key import check_host_key
 from .sessions import Place, Sessions
+from .sftp import SFTPFileSystem, is_alive
 
 if TYPE_CHECKING:
     from .host import SSHHost
 
 __all__ = ["Connection", "ConnectionPool", "connections"]
+
+
+# Seconds without a sign of a reply, after which an SFTP server is given up.
+_REPLY_TIMEOUT = 60.0
 
 
 class Connection:
@@ -49,61 +54,45 @@ class Connection:
 
         :param notify: told what a person should know of a new connection.
         """
-        transport, sessions = self._open(notify)
-        with sessions.place(self._close_idle_sftp) as place:
-            channel = self._open_session(transport, place)
-            try:
-                yield channel
-            finally:
-                channel.close()
+        with contextlib.ExitStack() as stack:
+            yield self._new_session(notify, stack)
 
     @contextlib.contextmanager
-    def sftp(self, notify: Callable[[str], None]) -> Iterator[paramiko.SFTPClient]:
-        """Give an SFTP client that nobody else uses meanwhile."""
+    def sftp(self, notify: Callable[[str], None]) -> Iterator[SFTPFileSystem]:
+        """Give the files of the host, by an SFTP client that nobody else uses meanwhile."""
         # Shared by threads, one client drops replies that are another's.
-        client = self._take_idle_sftp()
-        if client is not None:
-            yield from self._lend(client)
-            return
-        transport, sessions = self._open(notify)
-        place = sessions.place(self._close_idle_sftp)
-        with contextlib.ExitStack() as stack:
-            channel = self._open_session(transport, stack.enter_context(place))
-            stack.callback(channel.close)
-            try:
-                channel.invoke_subsystem("sftp")
-                client = paramiko.SFTPClient(channel)
-            except (paramiko.SSHException, EOFError) as error:
-                raise ConnectionFailedException(
-                    f"{self._host.slug}: {self._host.address} does not offer SFTP, which files "
-                    f"need ({error}); enable `Subsystem sftp` in its sshd_config"
-                ) from error
-            # From here on the place and the channel are the client's, until it is closed.
-            client.deployer_release = stack.pop_all()  # type: ignore[attr-defined]
-        yield from self._lend(client)
-
-    def _lend(self, client: paramiko.SFTPClient) -> Iterator[paramiko.SFTPClient]:
+        client = self._take_idle_sftp() or self._new_sftp(notify)
         try:
-            yield client
-        except (EOFError, paramiko.SSHException, TimeoutError) as error:
-            _close_sftp(client)
-            raise self._lost() from error
-        except OSError as error:
-            # What the server answered (no such file …): the client is as good as before.
-            if not _is_alive(client):
-                _close_sftp(client)
-                raise self._lost() from error
+            yield SFTPFileSystem(client, self._lost)
+        except Exception:
             self._give_back(client)
             raise
         except BaseException:
-            # A reply may still be under way.
             _close_sftp(client)
             raise
         self._give_back(client)
 
+    def _new_sftp(self, notify: Callable[[str], None]) -> paramiko.SFTPClient:
+        with contextlib.ExitStack() as stack:
+            channel = self._new_session(notify, stack)
+            channel.settimeout(_REPLY_TIMEOUT)
+            try:
+                channel.invoke_subsystem("sftp")
+                client = paramiko.SFTPClient(channel)
+            except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+                raise ConnectionFailedException(
+                    f"{self._host.slug}: {self._host.address} does not offer SFTP, which files "
+                    f"need ({error}); enable `Subsystem sftp` in its sshd_config, and let no "
+                    "start-up file of the login shell (.bashrc) print anything"
+                ) from error
+            # From here on the place and the channel are the client's, until it is closed.
+            client.deployer_release = stack.pop_all()  # type: ignore[attr-defined]
+        return client
+
     def _give_back(self, client: paramiko.SFTPClient) -> None:
         with self._lock:
-            if self._idle_sftp is None and not self._sessions.are_wanted:
+            wanted = self._sessions.are_wanted or not is_alive(client)
+            if self._idle_sftp is None and not wanted:
                 self._idle_sftp = client
                 return
         _close_sftp(client)
@@ -111,7 +100,7 @@ class Connection:
     def _take_idle_sftp(self) -> paramiko.SFTPClient | None:
         with self._lock:
             client, self._idle_sftp = self._idle_sftp, None
-        if client is not None and not _is_alive(client):
+        if client is not None and not is_alive(client):
             _close_sftp(client)
             client = None
         return client
@@ -121,11 +110,36 @@ class Connection:
         if client is not None:
             _close_sftp(client)
 
+    def _new_session(
+        self, notify: Callable[[str], None], stack: contextlib.ExitStack
+    ) -> paramiko.Channel:
+        """Return a session; ``stack`` is to close it and to give its place back."""
+        transport, sessions = self._open(notify)
+        try:
+            return self._session_of(transport, sessions, stack)
+        except ConnectionLost:
+            if transport.is_active():
+                raise
+            # It died since it was last used, and nothing was sent over it yet.
+            stack.close()
+        return self._session_of(*self._open(notify), stack)
+
+    def _session_of(
+        self, transport: paramiko.Transport, sessions: Sessions, stack: contextlib.ExitStack
+    ) -> paramiko.Channel:
+        place = stack.enter_context(sessions.place(self._close_idle_sftp))
+        channel = self._open_session(transport, place)
+        stack.callback(channel.close)
+        return channel
+
     def _open_session(self, transport: paramiko.Transport, place: Place) -> paramiko.Channel:
         for attempt in itertools.count(1):
             try:
                 return transport.open_session(timeout=transport.channel_timeout)
             except (paramiko.SSHException, EOFError, OSError) as error:
+                if isinstance(error, EOFError):
+                    # It could not be asked for; paramiko's own thread may not know yet.
+                    transport.close()
                 # Of several refusals at once, paramiko gives only one thread the reason.
                 refused = "Unable to open channel" in str(error) or isinstance(
                     error, paramiko.ChannelException
@@ -156,6 +170,7 @@ class Connection:
                     self._close()
                     raise
                 self._sessions = Sessions()
+                self.home_directories.clear()
             return self._transport, self._sessions
 
     def _dial(self, settings: Settings, notify: Callable[[str], None]) -> socket.socket:
@@ -199,6 +214,14 @@ class Connection:
         with self._lock:
             self._close()
 
+    def close_at_exit(self) -> None:
+        """Close the connection, without waiting for one that is just being opened."""
+        if self._lock.acquire(timeout=0.1):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
 
 class ConnectionPool:
     """The connections of this process: one for each host class, closed at exit."""
@@ -215,13 +238,20 @@ class ConnectionPool:
                 self._connections[host] = Connection(host)
             return self._connections[host]
 
+    def close_one(self, host: type[SSHHost]) -> None:
+        """Close the connection of a host; the next use opens a new one."""
+        with self._lock:
+            connection = self._connections.pop(host, None)
+        if connection is not None:
+            connection.close()
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, except those that another thread is just opening."""
         with self._lock:
             connections = list(self._connections.values())
             self._connections.clear()
         for connection in connections:
-            connection.close()
+            connection.close_at_exit()
 
 
 connections = ConnectionPool()
@@ -241,11 +271,6 @@ class _ProxyCommand(paramiko.ProxyCommand):
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
-
-
-def _is_alive(client: paramiko.SFTPClient) -> bool:
-    channel = client.get_channel()
-    return channel is not None and not channel.closed and channel.get_transport().is_active()
 
 
 def _close_sftp(client: paramiko.SFTPClient) -> None:
@@ -307,7 +332,7 @@ def _handshake(
     known = known_hosts.find(
         (*settings.user_known_hosts, *settings.global_known_hosts),
         settings.host_key_name,
-        settings.port,
+        settings.host_key_port,
     )
     options = transport.get_security_options()
     kinds = {entry.kind for entry in known if entry.marker == ""}

@@ -81,6 +81,8 @@ class SSHHost(Host):
             waker = tuning.Waker()
             tuning.attach_waker(session, waker)
             try:
+                # Meanwhile, a server may have been waited for.
+                self.pty.check_interrupted()
                 if in_pty:
                     rows, columns = self.pty.get_size()
                     session.get_pty(self.pty.term, columns, rows)
@@ -99,10 +101,8 @@ class SSHHost(Host):
 
     @contextlib.contextmanager
     def _open_files(self) -> Iterator[FileSystem]:
-        from .sftp import SFTPFileSystem
-
-        with self._connection.sftp(self._notify) as client:
-            yield SFTPFileSystem(client)
+        with self._connection.sftp(self._notify) as files:
+            yield files
 
     def _session_directory(self) -> str:
         return self.get_home_directory()
@@ -116,15 +116,25 @@ class SSHHost(Host):
                     known[None] = files.real_path(".")
             else:
                 found = self._run_outside(f"echo {shell_path('~' + username)}")
-                known[username] = self._home_of(username, found.rstrip("\n"))
+                known[username] = self._home_of(username, found.removesuffix("\n"))
         return known[username]
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[Host]:
+        # On a connection of its own: this one may have no session left. A connection belongs to
+        # a class.
+        beside: type[SSHHost] = type(type(self).__name__, (type(self),), {"slug": self.slug})
+        try:
+            yield beside()
+        finally:
+            beside.close_connection()
 
     @classmethod
     def close_connection(cls) -> None:
         """Close the connection of this host; the next use opens it again."""
         from .connection import connections
 
-        connections.get(cls).close()
+        connections.close_one(cls)
 
 
 class _SSHChannel:

@@ -28,7 +28,7 @@ def check_host_key(
     """
     verdict, entry = known_hosts.judge(known, kind, key)
     shown = f"{kind} {known_hosts.fingerprint(key)}"
-    where = known_hosts.host_label(settings.host_key_name, settings.port)
+    where = known_hosts.host_label(settings.host_key_name, settings.host_key_port)
     if verdict is Verdict.KNOWN:
         return
     if verdict is Verdict.REVOKED:
@@ -56,7 +56,12 @@ def check_host_key(
     filename = settings.user_known_hosts[0]
     try:
         known_hosts.add(
-            filename, settings.host_key_name, settings.port, kind, key, settings.hash_known_hosts
+            filename,
+            settings.host_key_name,
+            settings.host_key_port,
+            kind,
+            key,
+            settings.hash_known_hosts,
         )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

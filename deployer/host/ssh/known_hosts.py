@@ -11,7 +11,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 __all__ = ["KnownKey", "Verdict", "add", "find", "fingerprint", "host_label", "judge", "parse"]
@@ -28,6 +28,9 @@ class KnownKey:
     key: bytes
     filename: str
     line: int
+    #: Whether it is about the host's bare name, while another port is meant: another server may
+    #: listen there, so that another key in it says nothing.
+    only_confirms: bool = False
 
     def matches(self, label: str) -> bool:
         """Whether the line is about the host with this label."""
@@ -54,6 +57,7 @@ class Verdict(Enum):
 
 def host_label(hostname: str, port: int) -> str:
     """Return the name that a host has in the files."""
+    hostname = hostname.lower()
     return hostname if port == 22 else f"[{hostname}]:{port}"
 
 
@@ -85,7 +89,7 @@ def find(filenames: Iterable[str], hostname: str, port: int) -> list[KnownKey]:
     label = host_label(hostname, port)
     found = [key for key in known if key.matches(label)]
     if port != 22 and not any(key.marker == "" for key in found):
-        found += [key for key in known if key.matches(hostname)]
+        found += [replace(key, only_confirms=True) for key in known if key.matches(hostname)]
     return found
 
 
@@ -98,6 +102,7 @@ def judge(found: Sequence[KnownKey], kind: str, key: bytes) -> tuple[Verdict, Kn
     for entry in plain:
         if entry.key == key:
             return Verdict.KNOWN, entry
+    plain = [entry for entry in plain if not entry.only_confirms]
     for entry in plain:
         # A host may have keys of several kinds. One of another kind says nothing of this one:
         # the connection asks for the known kinds first.

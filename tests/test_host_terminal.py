@@ -1,0 +1,170 @@
+"""A person at a terminal, and a command in a terminal on a host: keys, sizes, passwords."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from deployer.exceptions import ExecCommandFailed, SudoAuthenticationFailed
+from deployer.host import Host, LocalHost, SSHHost
+from terminals import Terminal, open_terminal
+from world import PASSWORD
+
+HostClass = type[Host]
+
+#: A command that takes long, and that no other run of the tests on this machine has.
+LONG = f"sleep 6789.{os.getpid()}"
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host_class(request: pytest.FixtureRequest) -> HostClass:
+    if request.param == "local":
+        return type("Here", (LocalHost,), {})
+    found: HostClass = request.getfixturevalue("ssh_host")
+    return found
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with open_terminal() as terminal:
+        yield terminal
+
+
+@contextmanager
+def person(act: Callable[[], None]) -> Iterator[None]:
+    """Let somebody act meanwhile. The host runs in the main thread, where windows are resized."""
+    problems: list[BaseException] = []
+
+    def acting() -> None:
+        try:
+            act()
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=acting)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        if problems:
+            raise problems[0]
+
+
+def test_keys_reach_the_command_and_nothing_else_eats_them(
+    host_class: HostClass, terminal: Terminal
+) -> None:
+    def act() -> None:
+        terminal.read_until("ready")
+        assert not terminal.echoes
+        # An arrow, Ctrl-C, Ctrl-Z, Ctrl-D and a letter of two bytes.
+        terminal.type("\x1b[A\x03\x1a\x04é")
+
+    with person(act):
+        result = host_class(terminal.pty).run(
+            "stty raw -echo; echo ready; head -c 8 | od -An -tx1; stty sane"
+        )
+    assert result.partition("ready")[2].strip() == "1b 5b 41 03 1a 04 c3 a9"
+    assert terminal.echoes
+
+
+def test_what_was_typed_ahead_is_not_lost(host_class: HostClass, terminal: Terminal) -> None:
+    terminal.type("early\r")
+    assert "got early\n" in host_class(terminal.pty).run("read x; echo got $x", timeout=20)
+
+
+def test_a_new_window_size_reaches_the_command(host_class: HostClass, terminal: Terminal) -> None:
+    def act() -> None:
+        terminal.read_until("24 80")
+        size = struct.pack("HHHH", 33, 99, 0, 0)
+        fcntl.ioctl(terminal.pty.stdin.fileno(), termios.TIOCSWINSZ, size)
+        # The kernel would send it, were this terminal the one that the tests run in.
+        os.kill(os.getpid(), signal.SIGWINCH)
+
+    before = signal.getsignal(signal.SIGWINCH)
+    with person(act):
+        result = host_class(terminal.pty).run(
+            "trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.05; done", timeout=20
+        )
+    assert result == "24 80\n33 99\n"
+    assert signal.getsignal(signal.SIGWINCH) is before
+
+
+def test_ctrl_c_is_the_commands(host_class: HostClass, terminal: Terminal) -> None:
+    def act() -> None:
+        terminal.read_until("ready")
+        terminal.type("\x03")
+
+    with person(act), pytest.raises(ExecCommandFailed) as caught:
+        host_class(terminal.pty).run(f"echo ready; exec {LONG}", timeout=20)
+    assert caught.value.result.exit_signal == "INT"
+    assert terminal.echoes
+
+
+def test_the_terminal_is_restored_after_an_exception(
+    host_class: HostClass, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int, frame: object) -> None:
+        raise ZeroDivisionError
+
+    def act() -> None:
+        terminal.read_until("ready")
+        assert not terminal.echoes
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, fail)
+    try:
+        with person(act), pytest.raises(ZeroDivisionError):
+            host_class(terminal.pty).run(f"echo ready; exec {LONG}", timeout=20)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert terminal.echoes
+    host_class().run(f"while pgrep -f '[s]{LONG[1:]}'; do sleep 0.05; done", timeout=20)
+
+
+# sudo, where the class has no password.
+
+QUESTION = "[sudo] password for deploy on Remote: "
+
+
+def test_a_person_types_the_password_unseen(
+    new_ssh_host: Callable[..., type[SSHHost]], terminal: Terminal
+) -> None:
+    def act() -> None:
+        for attempt, password in enumerate(["wrong", PASSWORD], 1):
+            terminal.read_until(f"\r{QUESTION}" if attempt == 1 else f"again.\r\n\r{QUESTION}")
+            terminal.type(f"{password}\r")
+        terminal.read_until("ready")
+        terminal.type("key\r")
+
+    host = new_ssh_host(password=None)(terminal.pty)
+    with person(act):
+        result = host.sudo("whoami; echo ready; read x; echo got $x", timeout=30)
+    assert result == "root\nready\nkey\ngot key\n"
+    shown = terminal.read_until("got key")
+    assert shown.count(QUESTION) == 2
+    assert "wrong" not in shown and PASSWORD not in shown
+    assert f"{QUESTION}\r\nroot\r\n" in shown
+
+
+def test_a_person_who_does_not_know_it_is_told(
+    new_ssh_host: Callable[..., type[SSHHost]], terminal: Terminal
+) -> None:
+    def act() -> None:
+        shown = f"\r{QUESTION}"
+        for _ in range(3):
+            terminal.read_until(shown)
+            terminal.type("wrong\r")
+            shown += f"\r\nSorry, try again.\r\n\r{QUESTION}"
+
+    host = new_ssh_host(password=None)(terminal.pty)
+    with person(act), pytest.raises(SudoAuthenticationFailed, match="3 incorrect password"):
+        host.sudo("whoami", timeout=30)

@@ -1,0 +1,326 @@
+"""What we rely on that is private in paramiko: each test fails when a release changes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from deployer.host import SSHHost
+from deployer.host.ssh import tuning
+from deployer.host.ssh.interrupts import interrupts_wait
+from terminals import ROOT
+from world import Server, World
+
+TIMEOUT = 20.0
+
+
+@pytest.fixture
+def transport(world: World, sshd: Server) -> Iterator[tuning.Transport]:
+    """A connection as deployer makes it, without the host around it."""
+    sock = socket.create_connection((sshd.address, sshd.port))
+    tuning.prepare_socket(sock)
+    transport = tuning.Transport(sock)
+    transport.start_client(timeout=TIMEOUT)
+    transport.auth_publickey("deploy", paramiko.Ed25519Key(filename=world.key_filename))
+    yield transport
+    transport.close()
+    sock.close()
+
+
+@contextlib.contextmanager
+def running(transport: paramiko.Transport, command: str) -> Iterator[paramiko.Channel]:
+    channel = transport.open_session(timeout=TIMEOUT)
+    try:
+        channel.exec_command(command)
+        yield channel
+    finally:
+        channel.close()
+
+
+def test_nothing_waits_for_a_delayed_acknowledgement(transport: tuning.Transport) -> None:
+    assert transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_the_cheapest_cipher_is_agreed_on(transport: tuning.Transport) -> None:
+    assert transport.get_security_options().ciphers[:2] == (
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+    )
+    assert transport.remote_cipher == transport.local_cipher == "aes128-gcm@openssh.com"
+
+
+def test_the_signal_that_ended_a_command_is_kept(transport: tuning.Transport) -> None:
+    with running(transport, "kill -9 $$") as channel:
+        assert channel.status_event.wait(TIMEOUT)
+        assert tuning.exit_signal(channel) == "KILL"
+    with running(transport, "exit 3") as channel:
+        assert channel.recv_exit_status() == 3
+        assert tuning.exit_signal(channel) is None
+
+
+def test_a_signal_reaches_all_that_a_command_started(
+    transport: tuning.Transport, world: World
+) -> None:
+    with running(transport, "echo begun; sleep 6543 | sleep 6543") as channel:
+        assert channel.recv(100) == b"begun\n"
+        tuning.send_signal(channel, "TERM")
+        assert channel.status_event.wait(TIMEOUT)
+        assert tuning.exit_signal(channel) == "TERM"
+    assert world.run(["pgrep", "-f", "[s]leep 6543"], check=False) == ""
+
+
+# The command does the one thing that is to be noticed once it reads a line.
+NEWS = {
+    "data": "read x; echo data; read x",
+    "data on stderr": "read x; echo data >&2; read x",
+    "the end of the data": "read x; exec >&- 2>&-; read x",
+    "the exit status": "sleep 1234 & read x",
+    "a signal": "sleep 1234 & read x; kill $$",
+}
+
+
+@pytest.mark.parametrize("through", ["alone", "descriptor"])
+@pytest.mark.parametrize("news", NEWS)
+def test_all_news_wake(transport: tuning.Transport, world: World, news: str, through: str) -> None:
+    waker = tuning.Waker()
+    channel = transport.open_session(timeout=TIMEOUT)
+    tuning.attach_waker(channel, waker)
+    try:
+        channel.exec_command(NEWS[news])
+        # Nothing has happened so far.
+        waker.wait(0.05)
+        if through == "descriptor":
+            waker.drain()
+            assert select.select([waker.fileno()], [], [], 0)[0] == []
+        channel.sendall(b"go\n")
+        if through == "descriptor":
+            assert select.select([waker.fileno()], [], [], TIMEOUT)[0] != []
+        else:
+            begun = time.monotonic()
+            waker.wait(TIMEOUT)
+            assert time.monotonic() - begun < TIMEOUT / 2
+        assert {
+            "data": channel.recv_ready,
+            "data on stderr": channel.recv_stderr_ready,
+            "the end of the data": lambda: channel.eof_received,
+            "the exit status": channel.exit_status_ready,
+            "a signal": channel.exit_status_ready,
+        }[news]()
+    finally:
+        channel.close()
+        waker.close()
+        world.run(["pkill", "-f", "sleep 1234"], check=False)
+
+
+def test_no_news_are_lost_between_two_waits() -> None:
+    waker = tuning.Waker()
+    waker.set()
+    waker.clear()
+    begun = time.monotonic()
+    waker.wait(TIMEOUT)
+    waker.set()
+    assert select.select([waker.fileno()], [], [], 0)[0] != []
+    assert time.monotonic() - begun < TIMEOUT / 2
+    waker.close()
+
+
+def test_the_end_of_a_channel_is_answered_by_whoever_uses_it(
+    transport: tuning.Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed_by: list[threading.Thread] = []
+    close = paramiko.Channel._close_internal  # type: ignore[attr-defined]
+
+    def noted(channel: paramiko.Channel) -> object:
+        closed_by.append(threading.current_thread())
+        return close(channel)
+
+    monkeypatch.setattr(paramiko.Channel, "_close_internal", noted)
+    with running(transport, "true") as channel:
+        assert channel.recv_exit_status() == 0
+        # The server's end comes last: then, paramiko's own handler would have answered.
+        with running(transport, "true") as other:
+            assert other.recv_exit_status() == 0
+        assert closed_by == [threading.current_thread()]
+        # What is sent now must not arrive for a channel that is no more.
+        with contextlib.suppress(paramiko.SSHException):
+            channel.resize_pty(80, 24)
+    with running(transport, "echo alive") as channel:
+        assert channel.recv(100) == b"alive\n"
+
+
+# Files.
+
+
+@pytest.fixture
+def sftp(transport: tuning.Transport) -> Iterator[paramiko.SFTPClient]:
+    client = paramiko.SFTPClient.from_transport(transport)
+    assert client is not None
+    yield client
+    client.close()
+
+
+def read_all(file: paramiko.SFTPFile, size: int) -> bytes:
+    ahead = tuning.ReadAhead(file)
+    return b"".join(iter(lambda: ahead.read(size), b""))
+
+
+@pytest.mark.parametrize("size", [0, 1, 31 * 1024 - 1, 31 * 1024, 31 * 1024 + 1, 5_000_000])
+@pytest.mark.parametrize("piece", [7000, 100_000, -1])
+def test_what_is_read_ahead_is_the_file(sftp: paramiko.SFTPClient, size: int, piece: int) -> None:
+    content = os.urandom(size)
+    with sftp.open("ahead", "wb") as file:
+        file.write(content)
+    with sftp.open("ahead", "rb") as file:
+        assert read_all(file, piece) == content
+    sftp.remove("ahead")
+
+
+def test_a_file_that_does_not_know_its_size_is_read(sftp: paramiko.SFTPClient) -> None:
+    assert sftp.stat("/proc/cpuinfo").st_size == 0
+    with sftp.open("/proc/cpuinfo", "rb") as file:
+        assert read_all(file, 100_000).decode().count("processor\t") == os.cpu_count()
+
+
+def test_reading_ahead_that_is_given_up_disturbs_nobody(sftp: paramiko.SFTPClient) -> None:
+    with sftp.open("long", "wb") as file:
+        file.write(b"x" * 5_000_000)
+    with sftp.open("long", "rb") as file:
+        ahead = tuning.ReadAhead(file)
+        for _ in range(8):
+            ahead.read(31 * 1024)
+        del ahead
+    assert sftp.stat("long").st_size == 5_000_000
+    with sftp.open("long", "rb") as file:
+        assert len(read_all(file, 1_000_000)) == 5_000_000
+    sftp.remove("long")
+
+
+def test_an_error_while_reading_is_raised(sftp: paramiko.SFTPClient) -> None:
+    with sftp.open("/usr", "rb") as file, pytest.raises(OSError, match="Failure"):
+        read_all(file, 100_000)
+
+
+def test_what_is_written_behind_is_the_file(sftp: paramiko.SFTPClient) -> None:
+    content = os.urandom(5_000_000)
+    with sftp.open("behind", "xwb") as file, sftp.open("/proc/version", "rb") as other:
+        behind = tuning.WriteBehind(file)
+        for start in range(0, len(content), 300_000):
+            behind.write(content[start : start + 300_000])
+            # Replies to the writes arrive while others are waited for.
+            sftp.stat("behind")
+            tuning.ReadAhead(other).read(10)
+        behind.finish()
+    with sftp.open("behind", "rb") as file:
+        assert read_all(file, 1_000_000) == content
+    sftp.remove("behind")
+
+
+def test_a_write_that_failed_is_noticed_though_later_ones_did_not(
+    sftp: paramiko.SFTPClient, world: World
+) -> None:
+    # A disk that is full for a moment only.
+    world.run(["sh", "-c", "mkdir /run/small && mount -t tmpfs -o size=64k,mode=777 x /run/small"])
+    try:
+        with sftp.open("/run/small/other", "wb") as other:
+            other.write(b"x" * 32 * 1024)
+        with sftp.open("/run/small/file", "xwb") as file:
+            behind = tuning.WriteBehind(file)
+            for _ in range(3):
+                behind.write(b"x" * 31 * 1024)
+            sftp.remove("/run/small/other")
+            with pytest.raises(OSError, match="Failure"):
+                behind.write(b"x" * 31 * 1024)
+                behind.finish()
+    finally:
+        world.run(["umount", "/run/small"])
+
+
+# Ctrl-C.
+
+
+def test_an_interrupt_waits_for_the_end_of_a_step() -> None:
+    done = False
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():
+        with interrupts_wait():
+            signal.raise_signal(signal.SIGINT)
+        done = True
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    done = False
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done = True
+    assert not done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+_SCRIPT = """
+import sys
+from deployer.host import SSHHost
+
+class Remote(SSHHost):
+    address, port, username, key_filename, config_filename = sys.argv[1:6]
+    port = int(port)
+
+host = Remote()
+host.run("echo $PPID", silent=True)
+server = host.run("echo $PPID", silent=True)
+for number in range(10):
+    try:
+        print("begun", flush=True)
+        while True:
+            with host.open("interrupted", "wb") as file:
+                file.write(b"x" * 3_000_000)
+    except KeyboardInterrupt:
+        pass
+print(host.run("echo $PPID", silent=True) == server, host.run("ls -A .interrupted.* || true"))
+"""
+
+
+def test_a_connection_survives_interrupts_in_the_middle_of_packets(
+    ssh_host: type[SSHHost],
+) -> None:
+    arguments = [
+        str(getattr(ssh_host, name))
+        for name in ("address", "port", "username", "key_filename", "config_filename")
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        for number in range(10):
+            assert process.stdout.readline() == "begun\n"
+            # In as many places as possible.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.003 * number)
+            process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert rest == "True \n"
+
+
+def test_a_lost_connection_prints_nothing(
+    transport: tuning.Transport, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(transport, "kill -9 $PPID; sleep 9") as channel:
+        assert channel.recv(100) == b""
+    assert capfd.readouterr() == ("", "")
