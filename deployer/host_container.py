@@ -148,6 +148,12 @@ class _Container:
         """Return a container for a ``Hosts`` class; see :func:`parse_hosts`."""
         return cls(parse_hosts(definition), pty, logger, is_sandbox)
 
+    def take_contexts(self, other: _Container) -> None:
+        """Bring the hosts that are in another container, too, into the contexts they have there."""
+        for cls, host in self._hosts.items():
+            if cls in other._hosts:
+                host.take_context(other._hosts[cls])
+
     @property
     def roles(self) -> list[str]:
         """The names of the roles, in the order in which they were defined."""

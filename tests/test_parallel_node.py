@@ -606,3 +606,20 @@ def test_failures_of_an_array_within_a_cell_keep_their_own_failures(site: Any) -
 
     assert [type(error) for error in inner] == [ParallelActionException] * 2
     assert [len(error.failures) for error in inner] == [2, 2]
+
+
+class Directories(ParallelNode):
+    class Hosts:
+        host = LocalHost1, LocalHost2
+
+    def where(self) -> str:
+        return self.host.run("pwd", silent=True).strip()
+
+
+def test_a_context_of_the_arrays_hosts_holds_in_its_cells() -> None:
+    env: Any = Env(Directories())
+    with env.hosts.cd("/usr"):
+        assert list(env.where()) == ["/usr", "/usr"]
+        with env[1].host.cd("/"):
+            assert list(env.where()) == ["/usr", "/"]
+    assert "/usr" not in list(env.where())

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from deployer.host import LocalHost
 from deployer.inspection import Inspector
-from deployer.node import Env
+from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
 from shell_tree import SCRIPT, Tree
@@ -441,3 +442,28 @@ def test_the_prompt_has_the_colour_of_the_group(tmp_path):
         screen.type("cd web\n")
         screen.wait_for("Tree.web >")
         assert screen.colour_at("Tree.web >") == "red"
+
+
+class Shower(Node):
+    class Hosts:
+        host = type("here", (LocalHost,), {})
+        more = tuple(type(f"more{n}", (LocalHost,), {}) for n in range(2))
+
+    def shown(self):
+        return self.host.run("echo out")
+
+    def silent(self):
+        return self.host.run("echo out", silent=True)
+
+    def all(self):
+        return self.hosts.filter("more").run("echo out")
+
+
+@pytest.mark.parametrize(
+    ("action", "output"),
+    [("shown", "out\n"), ("silent", "out\n"), ("all", "more0 | out\nmore1 | out\n")],
+)
+def test_what_was_shown_while_it_ran_is_not_shown_again(action, output):
+    pty = DummyPty()
+    assert DeploymentShell(Env(Shower(), pty)).run_line(action) == 0
+    assert "".join(sorted(pty.get_output().splitlines(keepends=True))) == output

@@ -321,6 +321,6 @@ def test_a_connection_survives_interrupts_in_the_middle_of_packets(
 def test_a_lost_connection_prints_nothing(
     transport: tuning.Transport, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with running(transport, "kill -9 $PPID; sleep 9") as channel:
+    with running(transport, "sleep 0.3; kill -9 $PPID; sleep 9") as channel:
         assert channel.recv(100) == b""
     assert capfd.readouterr() == ("", "")

@@ -130,6 +130,11 @@ class Host(FileAccess):
         finally:
             self._context = before
 
+    def take_context(self, other: Host) -> None:
+        """Be in the context of another host, unless that is in none."""
+        if other._context != HostContext():
+            self._context = other._context
+
     def cd(self, path: str, expand: bool = True) -> AbstractContextManager[None]:
         """Run what is in the ``with`` block in another directory.
 
@@ -313,6 +318,7 @@ class Host(FileAccess):
                 host=self.slug,
                 use_sudo=reported_sudo,
                 duration=time.monotonic() - begun,
+                was_shown=not silent,
             )
 
         self.pty.check_interrupted()

@@ -21,6 +21,7 @@ class RunResult(str):
         "host",
         "stderr",
         "use_sudo",
+        "was_shown",
     )
 
     #: What the command printed on stderr; empty in a pty.
@@ -37,6 +38,8 @@ class RunResult(str):
     use_sudo: bool
     #: Seconds from the start to the end.
     duration: float
+    #: Whether the output went to the terminal while it arrived.
+    was_shown: bool
 
     def __new__(
         cls,
@@ -49,6 +52,7 @@ class RunResult(str):
         host: str = "",
         use_sudo: bool = False,
         duration: float = 0.0,
+        was_shown: bool = False,
     ) -> RunResult:
         self = super().__new__(cls, stdout)
         self.stderr = stderr
@@ -58,6 +62,7 @@ class RunResult(str):
         self.host = host
         self.use_sudo = use_sudo
         self.duration = duration
+        self.was_shown = was_shown
         return self
 
     @property

@@ -216,12 +216,16 @@ class EnvAction(_Wrapper):
         name = get_cell_name(cell._node_bare)
         # Here, and not in the thread of the cell: loggers see in what action it was called.
         logger = cell._node_logger.fork(name)
+        # What was entered on the hosts of the array, or of this cell, holds for what it runs.
+        contexts = [env._node_hosts for env in (self._env, cell) if env._node_hosts is not None]
 
         def run_in_cell(pty: Pty) -> Any:
             # A thread shares no hosts with any other.
             own = type(cell)(
                 cell._node_bare, pty=pty, logger=logger, is_sandbox=cell._node_is_sandbox
             )
+            for hosts in contexts:
+                own.hosts.take_contexts(hosts)
             return self._in(own)._run(args, kwargs)
 
         return Job(name, run_in_cell)

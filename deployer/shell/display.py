@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ActionException, DeployerException, ExecCommandFailed, NoInput
+from ..host.result import RunResult
 from ..inspection import Inspector
 from ..node import Isolation, Node, ParallelActionResult, ParallelNode
 from ..utils.columns import display_width, shorten
@@ -125,9 +126,16 @@ def in_two_columns(
 
 
 def describe_result(value: Any) -> str:
-    """Return the text of an action's result: a text is itself, nothing is empty."""
+    """Return the text of an action's result: a text is itself, nothing is empty.
+
+    So is the output of commands that has been shown already.
+    """
     match value:
         case None:
+            return ""
+        case RunResult() if value.was_shown:
+            return ""
+        case list() if value and all(isinstance(v, RunResult) and v.was_shown for v in value):
             return ""
         case str():
             return str(value).removesuffix("\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import itertools
 import shlex
 import socket
 import threading
@@ -133,7 +132,7 @@ class Connection:
         return channel
 
     def _open_session(self, transport: paramiko.Transport, place: Place) -> paramiko.Channel:
-        for attempt in itertools.count(1):
+        while True:
             try:
                 return transport.open_session(timeout=transport.channel_timeout)
             except (paramiko.SSHException, EOFError, OSError) as error:
@@ -146,11 +145,10 @@ class Connection:
                 )
                 if not refused or not transport.is_active():
                     raise self._lost() from error
-                if not place.wait_after_refusal(attempt):
+                if not place.wait_after_refusal():
                     raise ConnectionFailedException(
                         f"{self._host.slug}: {self._host.address} refuses a session: {error}"
                     ) from error
-        raise AssertionError("count() does not end")
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(

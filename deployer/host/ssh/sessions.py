@@ -11,7 +11,7 @@ __all__ = ["Place", "Sessions"]
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
 # How often a server may refuse the only session, while it still closes earlier ones.
-_ATTEMPTS_ALONE = 6
+_ATTEMPTS_ALONE = 10
 
 
 class Sessions:
@@ -59,23 +59,24 @@ class Sessions:
             finally:
                 self._waiting -= 1
 
-    def wait_after_refusal(self, attempt: int, make_room: Callable[[], None]) -> bool:
+    def wait_after_refusal(self, alone_before: int, make_room: Callable[[], None]) -> int | None:
         """Wait until it makes sense to ask the server again for what it has just refused.
 
-        :param attempt: how often it has refused.
-        :return: False when there is nothing to wait for.
+        :param alone_before: how often in a row it has refused the only session.
+        :return: how often it has by now; None when there is nothing to wait for.
         """
         with self._condition:
             others = self._open - 1
+            alone = 0 if others else alone_before + 1
             if others:
                 self._limit = max(1, min(self._limit, others))
-            elif attempt > _ATTEMPTS_ALONE:
-                return False
+            elif alone > _ATTEMPTS_ALONE:
+                return None
         with self._wait(make_room):
             # Also without a sign: the server may have been about to close what had ended here,
             # and the others may be waiting as well.
-            self._condition.wait_for(lambda: self._open <= others, min(0.05 * attempt, 1.0))
-            return True
+            self._condition.wait_for(lambda: self._open <= others, 0.05 * (alone + 1))
+            return alone
 
 
 class Place:
@@ -84,7 +85,10 @@ class Place:
     def __init__(self, sessions: Sessions, make_room: Callable[[], None]) -> None:
         self._sessions = sessions
         self._make_room = make_room
+        self._refused_alone = 0
 
-    def wait_after_refusal(self, attempt: int) -> bool:
-        """See :meth:`Sessions.wait_after_refusal`."""
-        return self._sessions.wait_after_refusal(attempt, self._make_room)
+    def wait_after_refusal(self) -> bool:
+        """Wait until the server may be asked again; False when it makes no sense to."""
+        alone = self._sessions.wait_after_refusal(self._refused_alone, self._make_room)
+        self._refused_alone = alone or 0
+        return alone is not None
