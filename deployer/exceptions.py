@@ -29,6 +29,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .utils.string_utils import abbreviate
+
 if TYPE_CHECKING:
     from .host.result import RunResult
 
@@ -194,7 +196,7 @@ class ExecCommandFailed(DeployerException):
             if result.exit_signal
             else f"failed with exit status {result.exit_status}"
         )
-        return f"{result.host}: {how}{result.command!r} {ended}{_last_lines(result)}"
+        return f"{result.host}: {how}{abbreviate(result.command)!r} {ended}{_last_lines(result)}"
 
 
 class CommandTimeout(ExecCommandFailed):
@@ -207,8 +209,9 @@ class CommandTimeout(ExecCommandFailed):
     def __str__(self) -> str:
         result = self.result
         return (
-            f"{result.host}: {result.command!r} did not end within {self.timeout:g} seconds and "
-            f"was stopped; pass a longer timeout if it needs more{_last_lines(result)}"
+            f"{result.host}: {abbreviate(result.command)!r} did not end within "
+            f"{self.timeout:g} seconds and was stopped; pass a longer timeout if it needs more"
+            f"{_last_lines(result)}"
         )
 
 

@@ -262,6 +262,16 @@ def test_put_and_get(host: Host, tmp_path: Path) -> None:
     assert (tmp_path / "uploaded").exists()
 
 
+def test_the_tilde_of_a_local_path_is_the_home_directory_here(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.run("echo text >file")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    host.get_file("file", "~/copy")
+    host.put_file("~/copy", "again")
+    assert host.run("cat again") == "text\n"
+
+
 def test_a_failed_get_leaves_the_local_file(host: Host, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("old")

@@ -281,12 +281,17 @@ class Remote(SSHHost):
 host = Remote()
 host.run("echo $PPID", silent=True)
 server = host.run("echo $PPID", silent=True)
+
+# A function, so that nobody holds the file: Python may interrupt even the end of a with block.
+def write():
+    print("begun", flush=True)
+    while True:
+        with host.open("interrupted", "wb") as file:
+            file.write(b"x" * 3_000_000)
+
 for number in range(10):
     try:
-        print("begun", flush=True)
-        while True:
-            with host.open("interrupted", "wb") as file:
-                file.write(b"x" * 3_000_000)
+        write()
     except KeyboardInterrupt:
         pass
 print(host.run("echo $PPID", silent=True) == server, host.run("ls -A .interrupted.* || true"))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.utils import IfConfig, NetworkInterface, esc1, esc2, indent, parse_ifconfig_output
+from deployer.utils.string_utils import abbreviate
 
 # What a program can get as an argument: no NUL, and nothing that UTF-8 cannot say.
 ARGUMENTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -135,3 +136,17 @@ def test_ip_is_the_first_ipv4_address() -> None:
 def test_an_unknown_interface_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(LookupError, match="'eth7', only: lo, eth0, docker0"):
         parse_ifconfig_output(IPROUTE).get_interface("eth7")
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("make", "make"),
+        ("make\n", "make"),
+        ("make\ninstall", "make…"),
+        ("x" * 20, "x" * 20),
+        ("x" * 21, "x" * 19 + "…"),
+    ],
+)
+def test_a_text_is_abbreviated_to_what_a_message_has_room_for(text: str, short: str) -> None:
+    assert abbreviate(text, 20) == short

@@ -22,6 +22,7 @@ from ..exceptions import (
 from ..loggers import DummyLoggerInterface, LoggerInterface
 from ..pseudo_terminal import DummyPty, Pty
 from ..utils.network import IfConfig, parse_ifconfig_output
+from ..utils.string_utils import abbreviate
 from . import interaction
 from .channel import Channel
 from .command import HostContext, SudoPrompt, build
@@ -342,8 +343,8 @@ class Host(FileAccess):
         ended = result()
         if ended.exit_status is None and ended.exit_signal is None:
             raise ConnectionLost(
-                f"{self.slug}: the connection to {self.address} was lost while {command!r} ran; "
-                "whether it did its work is unknown",
+                f"{self.slug}: the connection to {self.address} was lost while "
+                f"{abbreviate(command)!r} ran; whether it did its work is unknown",
                 ended,
             )
         if not exchange.started and not ended.ok:
@@ -351,7 +352,7 @@ class Host(FileAccess):
             said = "; ".join(filter(None, lines)) or f"exit status {ended.exit_status}"
             refused = answer is not None and answer.dialogue.state is SudoState.REFUSED
             kind = SudoAuthenticationFailed if refused else SudoFailed
-            raise kind(f"{self.slug}: sudo did not run {command!r}: {said}")
+            raise kind(f"{self.slug}: sudo did not run {abbreviate(command)!r}: {said}")
         return ended
 
     def _end_as_root(self, prompt: SudoPrompt) -> None:
@@ -373,12 +374,13 @@ class Host(FileAccess):
         who = f"{self.get_username()} on {self.address}"
         if self.password is None:
             return (
-                f"{self.slug}: sudo wants a password for {who} to run {command!r}, and the host "
-                "has none: set `password` in its class, or allow it with NOPASSWD in sudoers"
+                f"{self.slug}: sudo wants a password for {who} to run {abbreviate(command)!r}, "
+                "and the host has none: set `password` in its class, or allow it with NOPASSWD in "
+                "sudoers"
             )
         return (
-            f"{self.slug}: sudo refused the password of {who} for {command!r}; it was tried once: "
-            "correct `password` in the host's class"
+            f"{self.slug}: sudo refused the password of {who} for {abbreviate(command)!r}; it "
+            "was tried once: correct `password` in the host's class"
         )
 
     # The network.

@@ -146,9 +146,11 @@ class FileAccess(abc.ABC):
     def put_file(self, local_path: str, remote_path: str, use_sudo: bool = False) -> None:
         """Copy a local file to the host; a directory as target takes it under its own name.
 
-        A new file gets the permissions of the local one.
+        A new file gets the permissions of the local one. A leading ``~`` is a home directory on
+        either side.
         """
         here = LocalFileSystem()
+        local_path = os.path.expanduser(local_path)
         with file_errors("this machine", local_path, "read"):
             source = here.open(local_path, "rb")
         with source, ExitStack() as stack:
@@ -161,8 +163,12 @@ class FileAccess(abc.ABC):
                 _transfer(source, writer, self.pty)
 
     def get_file(self, remote_path: str, local_path: str, use_sudo: bool = False) -> None:
-        """Copy a file of the host here; a directory as target takes it under its own name."""
+        """Copy a file of the host here; a directory as target takes it under its own name.
+
+        A leading ``~`` is a home directory on either side.
+        """
         here = LocalFileSystem()
+        local_path = os.path.expanduser(local_path)
         with suppress(OSError):
             if here.stat(local_path).is_dir:
                 local_path = posixpath.join(local_path, posixpath.basename(remote_path))

@@ -52,7 +52,12 @@ class AtomicWriter:
         directory, name = posixpath.split(self._target)
         self._temporary = posixpath.join(directory, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
         self._size = 0
-        self._file = files.open(self._temporary, "xb")
+        try:
+            self._file = files.open(self._temporary, "xb")
+        except BaseException:
+            # An interrupt may come when the file has just been made.
+            self._remove()
+            raise
         try:
             self._mode = new_mode
             if self._existing is not None:
@@ -108,6 +113,9 @@ class AtomicWriter:
     def abort(self) -> None:
         with suppress(OSError, DeployerException):
             self._file.close()
+        self._remove()
+
+    def _remove(self) -> None:
         with suppress(OSError, DeployerException):
             self._files.remove(self._temporary)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["esc1", "esc2", "indent"]
+__all__ = ["abbreviate", "esc1", "esc2", "indent"]
 
 
 def esc1(string: str) -> str:
@@ -28,3 +28,10 @@ def esc2(string: str) -> str:
 def indent(string: str, prefix: str = "    ") -> str:
     """Put the prefix before every line, empty ones included; line ends stay as they are."""
     return "".join(prefix + line for line in string.splitlines(keepends=True))
+
+
+def abbreviate(string: str, width: int = 100) -> str:
+    """Return as much of a text as a message has room for: its first line, or a part of that."""
+    first = string.strip().partition("\n")[0]
+    short = first if len(first) <= width else first[: width - 1]
+    return short if short == string.strip() else f"{short.rstrip()}…"
