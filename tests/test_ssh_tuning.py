@@ -271,7 +271,8 @@ def test_a_second_interrupt_does_not_wait() -> None:
 
 
 _SCRIPT = """
-import sys
+import faulthandler, sys
+faulthandler.dump_traceback_later(45, exit=True)
 from deployer.host import SSHHost
 
 class Remote(SSHHost):
@@ -319,8 +320,8 @@ def test_a_connection_survives_interrupts_in_the_middle_of_packets(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.003 * number)
             process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
-    assert rest == "True \n"
+        rest, errors = process.communicate(timeout=60)
+    assert rest == "True \n", errors
 
 
 def test_a_lost_connection_prints_nothing(

@@ -240,10 +240,10 @@ def _transfer(source: BinaryIO, writer: Writer, pty: Pty) -> None:
 
     try:
         copy_stream(source, write)
+        writer.commit()
     except BaseException:
         writer.abort()
         raise
-    writer.commit()
 
 
 def _verb(mode: str) -> str:

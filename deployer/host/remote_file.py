@@ -96,10 +96,10 @@ class RemoteFile:
                 assert self._stream is not None
                 try:
                     self._stream.close()
+                    self._writer.commit()
                 except BaseException:
                     self._writer.abort()
                     raise
-                self._writer.commit()
             elif self._stream is not None:
                 self._stream.close()
 

@@ -18,7 +18,10 @@ __all__ = ["AtomicWriter", "SudoWriter", "Writer"]
 
 
 class Writer(Protocol):
-    """A file that is being written, and that nobody sees before ``commit``."""
+    """A file that is being written, and that nobody sees before ``commit``.
+
+    When anything here raises, ``commit`` too, it is for the caller to ``abort``.
+    """
 
     def write(self, data: bytes) -> None: ...
 
@@ -81,24 +84,20 @@ class AtomicWriter:
 
     def commit(self) -> None:
         files = self._files
-        try:
-            self._file.close()
-            arrived = files.stat(self._temporary)
-            if arrived.st_size != self._size:
-                raise OSError(
-                    errno.EIO, f"{arrived.st_size} of {self._size} bytes arrived (disk full?)"
-                )
-            existing = self._existing
-            if existing is not None and (
-                (existing.st_uid, existing.st_gid) != (arrived.st_uid, arrived.st_gid)
-            ):
-                self._keep_owner(existing)
-            assert self._mode is not None
-            files.chmod(self._temporary, self._mode)
-            files.replace(self._temporary, self._target)
-        except BaseException:
-            self.abort()
-            raise
+        self._file.close()
+        arrived = files.stat(self._temporary)
+        if arrived.st_size != self._size:
+            raise OSError(
+                errno.EIO, f"{arrived.st_size} of {self._size} bytes arrived (disk full?)"
+            )
+        existing = self._existing
+        if existing is not None and (
+            (existing.st_uid, existing.st_gid) != (arrived.st_uid, arrived.st_gid)
+        ):
+            self._keep_owner(existing)
+        assert self._mode is not None
+        files.chmod(self._temporary, self._mode)
+        files.replace(self._temporary, self._target)
 
     def _keep_owner(self, existing: Stat) -> None:
         try:
@@ -155,19 +154,17 @@ class SudoWriter:
         self._writer.write(data)
 
     def commit(self) -> None:
-        try:
-            self._writer.commit()
-            self._run_as_root(
-                _INSTALL.format(
-                    source=shlex.quote(self._staged),
-                    target=shlex.quote(self._path),
-                    mode=f"{self._new_mode:o}",
-                    append=int(self._append),
-                    exclusive=int(self._exclusive),
-                )
+        self._writer.commit()
+        self._run_as_root(
+            _INSTALL.format(
+                source=shlex.quote(self._staged),
+                target=shlex.quote(self._path),
+                mode=f"{self._new_mode:o}",
+                append=int(self._append),
+                exclusive=int(self._exclusive),
             )
-        finally:
-            self._clean_up()
+        )
+        self._clean_up()
 
     def abort(self) -> None:
         self._writer.abort()
