@@ -14,7 +14,7 @@ from run import PACKAGES
 from world import SHELLS, Server, World, WorldRefused, new_world
 
 if TYPE_CHECKING:
-    from deployer.host import SSHHost
+    from deployer.host import Host, SSHHost
 
 
 def in_ci() -> bool:
@@ -102,3 +102,14 @@ def new_ssh_host(
 def ssh_host(new_ssh_host: Callable[..., type[SSHHost]]) -> type[SSHHost]:
     """Make a class for the user `deploy`, who may use sudo with a password."""
     return new_ssh_host()
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host_class(request: pytest.FixtureRequest) -> type[Host]:
+    """Make a class for a host: this machine, and one over SSH."""
+    from deployer.host import LocalHost
+
+    if request.param == "local":
+        return type("Here", (LocalHost,), {})
+    found: type[Host] = request.getfixturevalue("ssh_host")
+    return found

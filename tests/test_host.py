@@ -21,14 +21,6 @@ from deployer.pseudo_terminal import DummyPty
 HostClass = type[Host]
 
 
-@pytest.fixture(params=["local", "ssh"])
-def host_class(request: pytest.FixtureRequest) -> HostClass:
-    if request.param == "local":
-        return type("Here", (LocalHost,), {})
-    found: HostClass = request.getfixturevalue("ssh_host")
-    return found
-
-
 #: A command that takes long, and that no other run of the tests on this machine has.
 LONG = f"sleep 4321.{os.getpid()}"
 

@@ -13,17 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer.exceptions import DeployerException, RemoteFileError
-from deployer.host import Host, LocalHost
+from deployer.host import Host
 
 HostClass = type[Host]
-
-
-@pytest.fixture(params=["local", "ssh"])
-def host_class(request: pytest.FixtureRequest) -> HostClass:
-    if request.param == "local":
-        return type("Here", (LocalHost,), {})
-    found: HostClass = request.getfixturevalue("ssh_host")
-    return found
 
 
 @pytest.fixture

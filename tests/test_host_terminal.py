@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from deployer.exceptions import ExecCommandFailed, SudoAuthenticationFailed
-from deployer.host import Host, LocalHost, SSHHost
+from deployer.host import Host, SSHHost
 from terminals import Terminal, open_terminal
 from world import PASSWORD
 
@@ -22,14 +22,6 @@ HostClass = type[Host]
 
 #: A command that takes long, and that no other run of the tests on this machine has.
 LONG = f"sleep 6789.{os.getpid()}"
-
-
-@pytest.fixture(params=["local", "ssh"])
-def host_class(request: pytest.FixtureRequest) -> HostClass:
-    if request.param == "local":
-        return type("Here", (LocalHost,), {})
-    found: HostClass = request.getfixturevalue("ssh_host")
-    return found
 
 
 @pytest.fixture
