@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 import fcntl
 import os
 import pty
@@ -12,7 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyte
@@ -103,15 +104,28 @@ class Screen:
         colour: str = self._screen.buffer[self.lines.index(line)][0].fg
         return colour
 
-    def wait_for(self, is_there: str | Callable[[list[str]], bool]) -> list[str]:
+    def wait_for(
+        self, is_there: str | Callable[[list[str]], bool], seconds: float = TIMEOUT
+    ) -> list[str]:
         """Return the lines once a text is among them as a whole, or a condition holds for them."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + seconds
         while True:
             lines = self.lines
             if is_there in lines if isinstance(is_there, str) else is_there(lines):
                 return lines
             if not self._receive(deadline):
                 raise AssertionError("did not appear: {}\n{}".format(is_there, "\n".join(lines)))
+
+    def interrupt_line(self, is_there: str | Callable[[list[str]], bool]) -> list[str]:
+        """Press Ctrl-C while a line is typed, as often as it takes.
+
+        Python notices it only while its readline waits for keys, and not just before that.
+        """
+        for _ in range(int(TIMEOUT / 2)):
+            self.type("\x03")
+            with suppress(AssertionError):
+                return self.wait_for(is_there, seconds=2)
+        return self.wait_for(is_there)
 
     def wait_for_end(self) -> int:
         """Return the exit status, once the program has ended."""

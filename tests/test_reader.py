@@ -105,8 +105,9 @@ def test_an_exception_while_completing_is_shown_and_the_line_is_kept(screen):
 
 
 def test_ctrl_c_gives_up_the_line(screen):
-    screen.type("half a li\x03")
-    screen.wait_for(lambda lines: any(line.endswith("interrupted") for line in lines))
+    screen.type("half a li")
+    screen.wait_for("root > half a li")
+    screen.interrupt_line(lambda lines: any(line.endswith("interrupted") for line in lines))
     screen.type("whole\n")
     screen.wait_for("got 'whole'")
 

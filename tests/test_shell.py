@@ -372,10 +372,8 @@ def test_ctrl_c_reaches_a_command_on_a_host(screen):
 
 def test_ctrl_c_clears_the_line(screen):
     screen.type("half a line")
-    # Python notices an interrupt only once it waits for keys.
     screen.wait_for("Tree > half a line")
-    screen.type("\x03")
-    prompts(screen, 2)
+    screen.interrupt_line(lambda lines: lines[-1] == "Tree >")
     screen.type("service\n")
     screen.wait_for("restarted all")
 
