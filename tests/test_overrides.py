@@ -308,6 +308,18 @@ def test_a_child_of_the_same_body_is_not_overridden() -> None:
                 pass
 
 
+def test_a_misspelt_child_of_the_same_body_is_named() -> None:
+    with pytest.raises(
+        NodeDefinitionError, match=r"Site\.chlid__x: 'child' is defined in the body of Site itself"
+    ):
+
+        class Site(Node):
+            chlid__x = 1
+
+            class child(Node):
+                x = 0
+
+
 def test_errors_of_overrides_are_type_errors() -> None:
     with pytest.raises(TypeError):
         type(Node)("Derived", (Node,), {"zzz__location": 1})

@@ -174,10 +174,13 @@ def _apply_overrides(
 ) -> dict[str, NodeBase]:
     """Return the nested nodes as they are with the overrides; those of the base stay."""
     changed: dict[str, NodeBase] = {}
+    own = [key for key, value in body.items() if isinstance(value, NodeBase)]
     for target, changes in overrides.items():
-        if target in body:
+        is_inherited = isinstance(find_attribute(base, target), ChildNodeDescriptor)
+        meant = target if target in body or is_inherited else find_nearest(target, own)
+        if meant is not None and meant in body:
             raise NodeDefinitionError(
-                f"{name}.{_show_override(target, changes)}: {target!r} is defined in the body of "
+                f"{name}.{_show_override(target, changes)}: {meant!r} is defined in the body of "
                 f"{name} itself; write {', '.join(changes)} there"
             )
         changed[target] = _override(name, base, target, changes)
