@@ -275,6 +275,15 @@ def test_a_wrong_password_is_tried_once(new_ssh_host: NewHost, world: World, ssh
     assert world.run(["cat", str(sshd.log)]).count("Failed password") == before + 1
 
 
+def test_without_anything_to_log_in_with_one_is_told(
+    new_ssh_host: NewHost, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with pytest.raises(AuthenticationFailed, match="there is no key and no password to try"):
+        new_ssh_host(key_filename=None, password=None)().run("true")
+
+
 def test_a_key_file_that_is_missing_is_named(new_ssh_host: NewHost) -> None:
     with pytest.raises(AuthenticationFailed, match=r"no key file /missing; check `key_filename`"):
         new_ssh_host(key_filename="/missing")().run("true")

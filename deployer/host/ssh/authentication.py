@@ -34,9 +34,9 @@ def authenticate(host: HostSettings, settings: Settings, transport: paramiko.Tra
             ) from error
         if transport.is_authenticated():
             return
-    attempts = "; tried " + ", ".join(tried) if tried else ""
+    attempts = f"tried {', '.join(tried)}" if tried else "there is no key and no password to try"
     raise AuthenticationFailed(
-        f"{host.slug}: {settings.hostname} does not let {settings.username!r} in{attempts}. Set "
+        f"{host.slug}: {settings.hostname} does not let {settings.username!r} in; {attempts}. Set "
         "`username` and `password` or `key_filename` in the host's class, or add a key to the "
         "ssh agent"
     )
