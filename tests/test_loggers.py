@@ -206,7 +206,7 @@ def test_exceptions_messages_and_files_are_printed():
     interface = LoggerInterface()
     interface.attach(DefaultLogger(stream))
     interface.log_exception(ValueError("first\nsecond"))
-    interface.log_msg("hello")
+    interface.log_message("hello")
     with interface.log_file("web1", "/etc/motd", mode="w", sandbox=True):
         pass
     assert stream.getvalue().splitlines() == [

@@ -183,8 +183,6 @@ class LoggerInterface:
         finally:
             self.detach(logger)
 
-    attach_in_block = attached
-
     @contextmanager
     def group(self, name: str, /, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
         """Report what happens in the ``with`` block as one action."""
@@ -230,8 +228,6 @@ class LoggerInterface:
     def log_message(self, text: str) -> None:
         """Report a text."""
         self._call(self._attachments, "log_message", text)
-
-    log_msg = log_message
 
     @contextmanager
     def _report(self, entry: E, start: str, end: str) -> Iterator[E]:
