@@ -6,7 +6,7 @@ import abc
 import secrets
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -21,6 +21,7 @@ from ..exceptions import (
 )
 from ..loggers import DummyLoggerInterface, LoggerInterface
 from ..pseudo_terminal import DummyPty, Pty
+from ..secret import Secret
 from ..utils.network import IfConfig, parse_ifconfig_output
 from ..utils.string_utils import abbreviate
 from . import interaction
@@ -68,8 +69,10 @@ class Host(FileAccess):
     slug = "host"
     #: Where it is.
     address: ClassVar[str | None] = None
-    #: The password of the user, for logging in and for sudo.
-    password: ClassVar[str | None] = None
+    #: The password of the user, for logging in and for sudo: a text, a function without arguments
+    #: that returns one and is called when it is first needed, or None to ask for it at the
+    #: terminal, once for each user and host.
+    password: ClassVar[str | Secret | Callable[[], str | Secret] | None] = None
     #: The shell that runs commands, as a path; None is the user's login shell. Name a POSIX one
     #: where the login shell is another kind (fish, csh).
     shell: ClassVar[str | None] = None

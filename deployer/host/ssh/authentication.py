@@ -10,6 +10,7 @@ from functools import lru_cache
 import paramiko
 
 from ...exceptions import AuthenticationFailed, ConnectionFailedException
+from ...pseudo_terminal import Pty
 from .config import HostSettings, Settings
 
 __all__ = ["authenticate"]
@@ -17,7 +18,9 @@ __all__ = ["authenticate"]
 _KEY_CLASSES = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
-def authenticate(host: HostSettings, settings: Settings, transport: paramiko.Transport) -> None:
+def authenticate(
+    host: HostSettings, settings: Settings, transport: paramiko.Transport, pty: Pty
+) -> None:
     """Log in, or raise AuthenticationFailed that says what was tried."""
     tried: list[str] = []
     for name, attempt in _attempts(host, settings, transport, tried):

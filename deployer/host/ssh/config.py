@@ -7,7 +7,7 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -15,6 +15,7 @@ from typing import Protocol
 import paramiko
 
 from ...exceptions import ConnectionFailedException
+from ...secret import Secret
 
 __all__ = ["Gateway", "HostSettings", "Settings", "resolve"]
 
@@ -41,16 +42,16 @@ class HostSettings(Protocol):
     def username(self) -> str | None: ...
 
     @property
-    def password(self) -> str | None: ...
+    def password(self) -> str | Secret | Callable[[], str | Secret] | None: ...
 
     @property
     def key_filename(self) -> str | None: ...
 
     @property
-    def rsa_key(self) -> str | None: ...
+    def rsa_key(self) -> str | Secret | None: ...
 
     @property
-    def rsa_key_password(self) -> str | None: ...
+    def rsa_key_password(self) -> str | Secret | Callable[[], str | Secret] | None: ...
 
     @property
     def timeout(self) -> float | None: ...
@@ -75,10 +76,10 @@ class Gateway:
     username: str | None
     config_filename: str | None
     reject_unknown_hosts: bool
-    password: str | None = None
+    password: str | Secret | Callable[[], str | Secret] | None = None
     key_filename: str | None = None
-    rsa_key: str | None = None
-    rsa_key_password: str | None = None
+    rsa_key: str | Secret | None = None
+    rsa_key_password: str | Secret | Callable[[], str | Secret] | None = None
     timeout: float | None = None
     keepalive_interval: float | None = None
 
@@ -103,18 +104,21 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a connection is made from, but for the secrets."""
+    """Everything that a connection is made from, but for the secrets.
+
+    The comments name the option of ``ssh_config(5)`` that a field comes from.
+    """
 
     hostname: str
     port: int
     username: str
-    #: Private keys to try, in order.
+    #: Private keys to try, in order (IdentityFile).
     key_filenames: tuple[str, ...]
     #: Whether the keys were asked for, so that a missing one is an error.
     keys_are_explicit: bool
     use_agent: bool
     proxy_command: str | None
-    #: The hosts to go through, in the order in which they are dialled.
+    #: The hosts to go through, in the order in which they are dialled (ProxyJump).
     proxy_jump: tuple[str, ...]
     #: The name in known_hosts.
     host_key_name: str
@@ -124,10 +128,49 @@ class Settings:
     global_known_hosts: tuple[str, ...]
     hash_known_hosts: bool
     reject_unknown_hosts: bool
-    #: Seconds for each step of connecting.
+    #: Seconds for each step of connecting (ConnectTimeout).
     timeout: float
-    #: Seconds between signs of life; 0 for none.
+    #: Seconds without a sign of the host until it is asked for one (ServerAliveInterval); 0 for
+    #: never.
     keepalive_interval: float
+    #: How many such questions go unanswered before the connection is given up
+    #: (ServerAliveCountMax).
+    keepalive_count: int = 3
+    #: How often to try to connect, a second apart (ConnectionAttempts).
+    connection_attempts: int = 1
+    #: ``any``, ``inet`` or ``inet6`` (AddressFamily).
+    address_family: str = "any"
+    #: The local address to connect from (BindAddress).
+    bind_address: str | None = None
+    tcp_keepalive: bool = True
+    compression: bool = False
+    #: Whether the keys of our agent may be used on the host (ForwardAgent).
+    forward_agent: bool = False
+    #: ``no``, ``yes``, ``force`` or ``auto`` (RequestTTY).
+    request_tty: str = "auto"
+    #: What each session is asked to have in its environment (SetEnv and SendEnv, resolved); the
+    #: server takes what its AcceptEnv allows.
+    environment: tuple[tuple[str, str], ...] = ()
+    #: Certificates for the keys (CertificateFile).
+    certificate_filenames: tuple[str, ...] = ()
+    #: Whether only the keys of `key_filenames` are tried, also of those in the agent
+    #: (IdentitiesOnly).
+    identities_only: bool = False
+    #: The socket of the agent; None for none (IdentityAgent, or $SSH_AUTH_SOCK).
+    agent_socket: str | None = None
+    #: The methods of logging in, the preferred ones first, without those that the config switches
+    #: off: ``publickey``, ``keyboard-interactive``, ``password`` (PreferredAuthentications,
+    #: PubkeyAuthentication, PasswordAuthentication, KbdInteractiveAuthentication).
+    authentications: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
+    #: Whether nobody is to be asked for a password or a passphrase (BatchMode).
+    batch_mode: bool = False
+    #: Algorithms to use, the preferred ones first; empty for those that were measured to be best.
+    ciphers: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    key_exchanges: tuple[str, ...] = ()
+    host_key_algorithms: tuple[str, ...] = ()
+    #: What the config asks for that deployer cannot do: a line each, for a person to read.
+    unsupported: tuple[str, ...] = ()
 
 
 def resolve(host: HostSettings) -> Settings:

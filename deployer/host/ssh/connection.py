@@ -8,7 +8,7 @@ import shlex
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -18,6 +18,7 @@ from ...exceptions import (
     ConnectionLost,
     ConnectionTimeout,
 )
+from ...pseudo_terminal import Pty
 from . import known_hosts, tuning
 from .authentication import authenticate
 from .config import Gateway, HostSettings, Settings, resolve
@@ -48,19 +49,19 @@ class Connection:
         self.home_directories: dict[str | None, str] = {}
 
     @contextlib.contextmanager
-    def session(self, notify: Callable[[str], None]) -> Iterator[paramiko.Channel]:
+    def session(self, pty: Pty) -> Iterator[paramiko.Channel]:
         """Give a new session; it is closed at the end. Waits while the server allows no more.
 
-        :param notify: told what a person should know of a new connection.
+        :param pty: where a person is told of a new connection, and asked for what it takes.
         """
         with contextlib.ExitStack() as stack:
-            yield self._new_session(notify, stack)
+            yield self._new_session(pty, stack)
 
     @contextlib.contextmanager
-    def sftp(self, notify: Callable[[str], None]) -> Iterator[SFTPFileSystem]:
+    def sftp(self, pty: Pty) -> Iterator[SFTPFileSystem]:
         """Give the files of the host, by an SFTP client that nobody else uses meanwhile."""
         # Shared by threads, one client drops replies that are another's.
-        client = self._take_idle_sftp() or self._new_sftp(notify)
+        client = self._take_idle_sftp() or self._new_sftp(pty)
         try:
             yield SFTPFileSystem(client, self._lost)
         except Exception:
@@ -71,9 +72,9 @@ class Connection:
             raise
         self._give_back(client)
 
-    def _new_sftp(self, notify: Callable[[str], None]) -> paramiko.SFTPClient:
+    def _new_sftp(self, pty: Pty) -> paramiko.SFTPClient:
         with contextlib.ExitStack() as stack:
-            channel = self._new_session(notify, stack)
+            channel = self._new_session(pty, stack)
             channel.settimeout(_REPLY_TIMEOUT)
             try:
                 channel.invoke_subsystem("sftp")
@@ -109,11 +110,9 @@ class Connection:
         if client is not None:
             _close_sftp(client)
 
-    def _new_session(
-        self, notify: Callable[[str], None], stack: contextlib.ExitStack
-    ) -> paramiko.Channel:
+    def _new_session(self, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
         """Return a session; ``stack`` is to close it and to give its place back."""
-        transport, sessions = self._open(notify)
+        transport, sessions = self._open(pty)
         try:
             return self._session_of(transport, sessions, stack)
         except ConnectionLost:
@@ -121,7 +120,7 @@ class Connection:
                 raise
             # It died since it was last used, and nothing was sent over it yet.
             stack.close()
-        return self._session_of(*self._open(notify), stack)
+        return self._session_of(*self._open(pty), stack)
 
     def _session_of(
         self, transport: paramiko.Transport, sessions: Sessions, stack: contextlib.ExitStack
@@ -156,14 +155,14 @@ class Connection:
             "opens a new one"
         )
 
-    def _open(self, notify: Callable[[str], None]) -> tuple[paramiko.Transport, Sessions]:
+    def _open(self, pty: Pty) -> tuple[paramiko.Transport, Sessions]:
         with self._lock:
             if self._transport is None or not self._transport.is_active():
                 self._close()
                 settings = resolve(self._host)
-                sock = self._dial(settings, notify)
+                sock = self._dial(settings, pty)
                 try:
-                    self._transport = _connect(self._host, settings, sock, notify)
+                    self._transport = _connect(self._host, settings, sock, pty)
                 except BaseException:
                     self._close()
                     raise
@@ -171,14 +170,14 @@ class Connection:
                 self.home_directories.clear()
             return self._transport, self._sessions
 
-    def _dial(self, settings: Settings, notify: Callable[[str], None]) -> socket.socket:
+    def _dial(self, settings: Settings, pty: Pty) -> socket.socket:
         if settings.proxy_command:
             return _ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
         for jump in settings.proxy_jump:
             gateway = Gateway.of(self._host, jump)
             hop = resolve(gateway)
             sock = self._through_gateway(gateway, hop) if self._gateways else _tcp(gateway, hop)
-            self._gateways.append(_connect(gateway, hop, sock, notify))
+            self._gateways.append(_connect(gateway, hop, sock, pty))
         if self._gateways:
             return self._through_gateway(self._host, settings)
         return _tcp(self._host, settings)
@@ -301,7 +300,7 @@ def _tcp(host: HostSettings, settings: Settings) -> socket.socket:
 
 
 def _connect(
-    host: HostSettings, settings: Settings, sock: socket.socket, notify: Callable[[str], None]
+    host: HostSettings, settings: Settings, sock: socket.socket, pty: Pty
 ) -> paramiko.Transport:
     """Return a transport that has checked the host's key, and authenticated."""
     transport = tuning.Transport(sock)
@@ -310,8 +309,8 @@ def _connect(
     transport.auth_timeout = max(settings.timeout, 30.0)
     transport.channel_timeout = settings.timeout
     try:
-        _handshake(host, settings, transport, notify)
-        authenticate(host, settings, transport)
+        _handshake(host, settings, transport, pty)
+        authenticate(host, settings, transport, pty)
         if settings.keepalive_interval:
             transport.set_keepalive(int(settings.keepalive_interval) or 1)
     except BaseException:
@@ -325,7 +324,7 @@ def _handshake(
     host: HostSettings,
     settings: Settings,
     transport: paramiko.Transport,
-    notify: Callable[[str], None],
+    pty: Pty,
 ) -> None:
     known = known_hosts.find(
         (*settings.user_known_hosts, *settings.global_known_hosts),
@@ -350,4 +349,4 @@ def _handshake(
             f"{through}: {error or 'it did not answer in time'}; is it an SSH server?"
         ) from error
     key = transport.get_remote_server_key()
-    check_host_key(host.slug, settings, known, key.get_name(), key.asbytes(), notify)
+    check_host_key(host.slug, settings, known, key.get_name(), key.asbytes(), pty)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ...exceptions import ConnectionLost
-from ...pseudo_terminal import write_text
+from ...secret import Secret
 from ..base import Host
 from ..channel import Channel
 from ..command import shell_path, through_login_shell
@@ -41,9 +41,9 @@ class SSHHost(Host):
     #: A private key; then no other is tried.
     key_filename: ClassVar[str | None] = None
     #: The text of a private key, of any type.
-    rsa_key: ClassVar[str | None] = None
-    #: What opens the private key.
-    rsa_key_password: ClassVar[str | None] = None
+    rsa_key: ClassVar[str | Secret | None] = None
+    #: What opens the private keys: as with ``password``, a text, a function, or None to ask.
+    rsa_key_password: ClassVar[str | Secret | Callable[[], str | Secret] | None] = None
     #: Seconds that each step of connecting may take; 10 by default.
     timeout: ClassVar[float | None] = None
     #: Seconds between signs of life on an idle connection; none by default.
@@ -66,9 +66,6 @@ class SSHHost(Host):
 
         return connections.get(type(self))
 
-    def _notify(self, message: str) -> None:
-        write_text(self.pty.stderr, message)
-
     @contextlib.contextmanager
     def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:
         import paramiko
@@ -77,7 +74,7 @@ class SSHHost(Host):
 
         if self.shell:
             line = through_login_shell(self.shell, line)
-        with self._connection.session(self._notify) as session:
+        with self._connection.session(self.pty) as session:
             waker = tuning.Waker()
             tuning.attach_waker(session, waker)
             try:
@@ -101,7 +98,7 @@ class SSHHost(Host):
 
     @contextlib.contextmanager
     def _open_files(self) -> Iterator[FileSystem]:
-        with self._connection.sftp(self._notify) as files:
+        with self._connection.sftp(self.pty) as files:
             yield files
 
     def _session_directory(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ...exceptions import HostKeyError
+from ...pseudo_terminal import Pty, write_text
 from . import known_hosts
 from .config import Settings
 from .known_hosts import Verdict
@@ -19,12 +20,12 @@ def check_host_key(
     known: Sequence[known_hosts.KnownKey],
     kind: str,
     key: bytes,
-    notify: Callable[[str], None],
+    pty: Pty,
 ) -> None:
     """Return when a host's key may be trusted, and raise HostKeyError otherwise.
 
-    An unknown key is added to the user's known_hosts file, which ``notify`` is told of, unless
-    unknown hosts are to be rejected.
+    An unknown key is added to the user's known_hosts file, which a person at ``pty`` is told of,
+    unless unknown hosts are to be rejected.
     """
     verdict, entry = known_hosts.judge(known, kind, key)
     shown = f"{kind} {known_hosts.fingerprint(key)}"
@@ -65,7 +66,7 @@ def check_host_key(
         )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        notify(f"{slug}: accepted the new key of {where}, {shown}; not kept in {filename}: "
-               f"{reason}\n")  # fmt: skip
+        told = f"accepted the new key of {where}, {shown}; not kept in {filename}: {reason}"
     else:
-        notify(f"{slug}: added the new key of {where} to {filename}: {shown}\n")
+        told = f"added the new key of {where} to {filename}: {shown}"
+    write_text(pty.stderr, f"{slug}: {told}\n")
