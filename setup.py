@@ -19,6 +19,7 @@ test = [
     "pyte>=0.8",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
 ]
 
 setup(

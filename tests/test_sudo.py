@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.host.command import SudoPrompt
 from deployer.host.sudo import SudoDialogue, SudoState, new_prompt
 
-PROMPT = new_prompt()
+# As those of `new_prompt`, but the same in each run: they are a part of the names of tests.
+PROMPT = SudoPrompt("deployer-sudo-0123456789ab", "deployer-started-0123456789ab")
 TOKEN = PROMPT.token.encode()
 STARTED = PROMPT.started.encode()
 
