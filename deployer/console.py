@@ -7,8 +7,7 @@ import importlib
 import os
 import shlex
 import subprocess
-import termios
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .exceptions import NoInput
@@ -189,27 +188,18 @@ class Console:
                     self._pty.write(f"{error}\n")
 
     def _read_line(self, prompt: str, question: str, is_password: bool) -> str:
-        self._pty.write(prompt)
-        with self._without_echo() if is_password else contextlib.nullcontext():
+        if is_password:
+            secret = self._pty.ask_secret(prompt)
+            answer = None if secret is None else secret.reveal()
+        else:
+            self._pty.write(prompt)
             line = self._pty.stdin.readline()
-        if not line:
-            self._pty.write("\n")
+            answer = line.strip() if line else None
+            if answer is None:
+                self._pty.write("\n")
+        if answer is None:
             raise NoInput(f"{question!r} was not answered: the input ended")
-        return line.removesuffix("\n") if is_password else line.strip()
-
-    @contextlib.contextmanager
-    def _without_echo(self) -> Iterator[None]:
-        fd = self._pty.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        silent = [*before]
-        silent[3] &= ~termios.ECHO
-        try:
-            # Flushed: what was typed before the question is no answer to it.
-            termios.tcsetattr(fd, termios.TCSAFLUSH, silent)
-            yield
-        finally:
-            termios.tcsetattr(fd, termios.TCSADRAIN, before)
-            self._pty.write("\n")
+        return answer
 
     # Showing
 

@@ -16,6 +16,7 @@
     ├── SudoFailed                   sudo refused, before the command was run
     │   └── SudoAuthenticationFailed
     ├── RemoteFileError              (OSError)     a file on a host
+    ├── LockHeld                     somebody else holds a lock on a host
     └── ConnectionFailedException
         ├── AuthenticationFailed
         ├── HostKeyError
@@ -29,7 +30,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .utils.string_utils import abbreviate
+from .secret import redact, shown_command
 
 if TYPE_CHECKING:
     from .host.result import RunResult
@@ -44,6 +45,7 @@ __all__ = [
     "DeployerException",
     "ExecCommandFailed",
     "HostKeyError",
+    "LockHeld",
     "NoInput",
     "NoSuchCell",
     "NodeDefinitionError",
@@ -58,7 +60,16 @@ __all__ = [
 
 
 class DeployerException(Exception):
-    """The base of everything that deployer raises on purpose."""
+    """The base of everything that deployer raises on purpose.
+
+    Its text holds no secret, also where it quotes a command, its output or another exception.
+    """
+
+    def __str__(self) -> str:
+        return redact(self._message())
+
+    def _message(self) -> str:
+        return BaseException.__str__(self)
 
     # The arguments are results and other exceptions, which say less than the message.
     def __repr__(self) -> str:
@@ -77,7 +88,7 @@ class NoSuchCell(DeployerException, KeyError):
     """An array of nodes has no cell with this key."""
 
     # A KeyError shows the repr of its message.
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return str(self.args[0])
 
 
@@ -96,7 +107,7 @@ class ActionException(DeployerException):
         self.traceback = traceback
         self.__cause__ = inner_exception
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return str(self.inner_exception) or type(self.inner_exception).__name__
 
 
@@ -119,7 +130,7 @@ class ParallelActionException(ActionException):
         self.failures = dict(failures)
         self._names = dict(names or {})
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return _failure_summary(
             len(self.results),
             {self._names.get(cell, str(cell)): error for cell, error in self.failures.items()},
@@ -151,7 +162,7 @@ class QueryException(DeployerException):
         self.line = line
         self.__cause__ = inner_exception
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         where = f" ({self.filename}, line {self.line})" if self.filename else ""
         reason = f"{type(self.inner_exception).__name__}: {self.inner_exception}"
         return f"{self.node!r}.{self.attr_name} = {self.query!r}{where} failed: {reason}"
@@ -188,7 +199,7 @@ class ExecCommandFailed(DeployerException):
         """Whether the command ran under sudo."""
         return self.result.use_sudo
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         result = self.result
         how = "sudo " if result.use_sudo else ""
         ended = (
@@ -196,7 +207,7 @@ class ExecCommandFailed(DeployerException):
             if result.exit_signal
             else f"failed with exit status {result.exit_status}"
         )
-        return f"{result.host}: {how}{abbreviate(result.command)!r} {ended}{_last_lines(result)}"
+        return f"{result.host}: {how}{shown_command(result.command)} {ended}{_last_lines(result)}"
 
 
 class CommandTimeout(ExecCommandFailed):
@@ -206,10 +217,10 @@ class CommandTimeout(ExecCommandFailed):
         super().__init__(result)
         self.timeout = timeout
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         result = self.result
         return (
-            f"{result.host}: {abbreviate(result.command)!r} did not end within "
+            f"{result.host}: {shown_command(result.command)} did not end within "
             f"{self.timeout:g} seconds and was stopped; pass a longer timeout if it needs more"
             f"{_last_lines(result)}"
         )
@@ -233,7 +244,7 @@ class ParallelExecCommandFailed(ExecCommandFailed):
         self.results = dict(results)
         self.failures = dict(failures)
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return _failure_summary(len(self.results), self.failures)
 
 
@@ -251,10 +262,27 @@ class RemoteFileError(DeployerException, OSError):
     def __init__(self, message: str, errno: int | None = None) -> None:
         super().__init__(message)
         self.errno = errno
-        self._message = message
+        self._text = message
 
-    def __str__(self) -> str:
-        return self._message
+    def _message(self) -> str:
+        return self._text
+
+
+class LockHeld(DeployerException):
+    """A lock on a host is not free; ``host``, ``path``, ``holder``, ``since``, ``reason`` say more.
+
+    ``holder`` is ``USER@MACHINE``, and ``since`` the time in ISO 8601, by the clock there.
+    """
+
+    def __init__(
+        self, message: str, *, host: str, path: str, holder: str, since: str, reason: str
+    ) -> None:
+        super().__init__(message)
+        self.host = host
+        self.path = path
+        self.holder = holder
+        self.since = since
+        self.reason = reason
 
 
 class ConnectionFailedException(DeployerException):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import shutil
 import signal
 import sys
@@ -14,10 +15,17 @@ import tty
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
+from .secret import Secret
+
 __all__ = ["DummyPty", "Pty"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Of several threads with a question for the same person, one asks at a time.
+_asking = threading.Lock()
+# How long an interrupt from another thread may take while a person is asked.
+_INTERRUPT_CHECK = 0.2
 
 
 class Pty:
@@ -88,6 +96,58 @@ class Pty:
     def write(self, text: str) -> None:
         """Write to stdout and flush, in whatever encoding it has: odd characters never raise."""
         write_text(self.stdout, text)
+
+    def ask_secret(self, question: str, shown: bool = False) -> Secret | None:
+        """Ask for a line that nobody is to see, and return it.
+
+        Also in the middle of ``raw_mode``. What was typed before the question is no answer to it.
+        Ctrl-C raises KeyboardInterrupt.
+
+        :param shown: show what is typed, as for a code that is good for once.
+        :return: None where there is nobody to ask, or at the end of the input (Ctrl-D).
+        """
+        if not self.is_interactive:
+            return None
+        with _asking, self._line_mode(shown):
+            try:
+                self.write(question)
+                return self._read_secret()
+            finally:
+                if not shown:
+                    self.write("\n")
+
+    def _read_secret(self) -> Secret | None:
+        # Not from the stream: it may have been given more than a line, which it would keep.
+        fd = self.stdin.fileno()
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        line = b""
+        while not line.endswith(b"\n"):
+            while not poll.poll(_INTERRUPT_CHECK * 1000):
+                self.check_interrupted()
+            data = os.read(fd, 4096)
+            if not data:
+                return None
+            line += data
+        encoding = self.stdin.encoding or "utf-8"
+        return Secret(line.removesuffix(b"\n").decode(encoding, errors="surrogateescape"))
+
+    @contextlib.contextmanager
+    def _line_mode(self, echo: bool) -> Iterator[None]:
+        """Have the terminal give whole lines, whatever mode it is in; it is restored at the end."""
+        fd = self.stdin.fileno()
+        before = termios.tcgetattr(fd)
+        lines = [*before]
+        lines[0] |= termios.ICRNL
+        lines[1] |= termios.OPOST | termios.ONLCR
+        lines[3] |= termios.ICANON | termios.ISIG | termios.ECHO | termios.ECHOE | termios.ECHOK
+        if not echo:
+            lines[3] &= ~(termios.ECHO | termios.ECHONL)
+        try:
+            termios.tcsetattr(fd, termios.TCSAFLUSH, lines)
+            yield
+        finally:
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
     @contextlib.contextmanager
     def raw_mode(self) -> Iterator[None]:
@@ -229,8 +289,11 @@ class _PrefixedLines(io.StringIO):
                 write_text(self._target, block)
 
 
-def write_text(stream: TextIO, text: str) -> None:
+def write_text(stream: TextIO | None, text: str) -> None:
     """Write to a text stream and flush it; what its encoding lacks is replaced, never an error."""
+    if stream is None:
+        # What Python has in place of a standard stream that was closed from the start.
+        return
     try:
         stream.write(text)
     except UnicodeEncodeError:

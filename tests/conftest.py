@@ -33,6 +33,20 @@ def need(program: str) -> str:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the secrets of a test at its end, and what was answered in it.
+
+    In the texts of other tests they would be hidden.
+    """
+    from deployer import secret
+    from deployer.host.credentials import credentials
+
+    monkeypatch.setattr(secret, "_words", secret._words)
+    yield
+    credentials.clear()
+
+
 @pytest.fixture(scope="session")
 def need_program() -> Callable[[str], str]:
     """Return a function that gives a program's path, or skips the test when it is not there."""

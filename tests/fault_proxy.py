@@ -120,7 +120,16 @@ def _serve(
         selector.register(server, selectors.EVENT_READ, ("down", server, client))
         open_directions = {"up", "down"}
         try:
-            while open_directions and not stop.is_set():
+            # `drop_all` closes them from another thread, of which the selector says nothing.
+            while (
+                open_directions
+                and not stop.is_set()
+                and -1
+                not in (
+                    client.fileno(),
+                    server.fileno(),
+                )
+            ):
                 for key, _ in selector.select(0.05):
                     direction, source, target_socket = key.data
                     wanted = proxy.faulty_connections
@@ -129,7 +138,11 @@ def _serve(
                     if frozen is not None and counts["down"] >= frozen:
                         stop.wait(0.05)
                         continue
-                    data = source.recv(faults.piece)
+                    size = faults.piece
+                    if direction == "down" and frozen is not None:
+                        # The rest is not lost: it comes when the freeze is over.
+                        size = min(size, frozen - counts["down"])
+                    data = source.recv(size)
                     if not data:
                         selector.unregister(source)
                         open_directions.discard(direction)
@@ -153,8 +166,6 @@ def _serve(
                         selector.unregister(source)
                         open_directions.discard(direction)
                         continue
-                    if direction == "down" and frozen is not None:
-                        data = data[: max(frozen - before, 0)]
                     counts[direction] += len(data)
                     setattr(proxy, direction, getattr(proxy, direction) + len(data))
                     target_socket.sendall(data)

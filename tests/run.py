@@ -20,11 +20,13 @@ ENVIRONMENT = ROOT / ".tox" / "run"
 
 # Programs that tests run, and what Debian calls their packages.
 PACKAGES = {
+    "dash": "dash",
     "fish": "fish",
     "git": "git",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "ps": "procps",
+    "setsid": "util-linux",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "sudo": "sudo",

@@ -84,7 +84,9 @@ def test_only_the_tilde_of_a_path_is_the_shells(path: str, word: str) -> None:
 
 def test_the_directory_comes_first_and_the_rest_in_the_order_entered() -> None:
     context = ROOT.with_variable("A", "x y").with_prefix(". env").with_path("~/src")
-    assert build(context, "make") == ("cd ~/src || exit\nexport A='x y'\n. env || exit\nmake")
+    assert build(context, "make") == (
+        "cd ~/src || exit\nexport A='x y' || exit\n. env || exit\nmake"
+    )
 
 
 def test_contexts_are_values() -> None:
@@ -109,6 +111,32 @@ def test_a_failing_prefix_is_the_commands_failure() -> None:
 
 
 @pytest.mark.parametrize("shell", POSIX_SHELLS)
+@pytest.mark.parametrize(
+    "prefix", ["(exit 7) # why", "true\n(exit 7)", "(exit 7);", "(exit 7) <<END\ntext\nEND"]
+)
+def test_a_prefix_of_any_form_can_fail(shell: str, prefix: str) -> None:
+    line = build(ROOT.with_prefix(prefix), "echo ran")
+    done = subprocess.run([shell, "-c", line], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, b"")
+
+
+@pytest.mark.parametrize("shell", POSIX_SHELLS)
+@pytest.mark.parametrize(
+    "prefix", ["A=1", "A=1;", "A=1 # why", "A=0\nA=1", "A=$(cat <<X\n1\nX\n)", "A=1; true &"]
+)
+def test_a_prefix_of_any_form_is_in_the_shell_of_the_command(shell: str, prefix: str) -> None:
+    assert run_in(shell, build(ROOT.with_prefix(prefix), 'echo "$A"')) == "1\n"
+
+
+@pytest.mark.parametrize("shell", POSIX_SHELLS)
+def test_without_its_variable_a_command_does_not_run(shell: str) -> None:
+    context = ROOT.with_prefix("readonly A=1").with_variable("A", "2")
+    done = subprocess.run([shell, "-c", build(context, "echo ran")], capture_output=True)
+    assert done.returncode != 0
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize("shell", POSIX_SHELLS)
 @given(value=any_text)
 @settings(max_examples=25, deadline=None)
 def test_any_value_reaches_the_environment(shell: str, value: str) -> None:
@@ -124,7 +152,7 @@ def test_cd_reaches_any_directory(
 ) -> None:
     parent = tmp_path_factory.mktemp("cd")
     os.mkdir(os.path.join(os.fsencode(parent), os.fsencode(name)))
-    line = build(ROOT.with_path(name), "pwd -P; echo .")
+    line = build(ROOT.with_path(name, expand=False), "pwd -P; echo .")
     assert run_in(shell, line, parent) == f"{os.path.realpath(parent)}/{name}\n.\n"
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+import termios
 import threading
 
 import pytest
@@ -14,9 +15,10 @@ from deployer.console import Console, NoInput
 from deployer.inspection import Inspector, filters
 from deployer.node import Env
 from deployer.pseudo_terminal import DummyPty, Pty
+from deployer.secret import Secret
 from deployer.utils.columns import display_width, shorten, to_columns
 from shell_tree import Tree
-from terminals import open_terminal
+from terminals import open_terminal, run_in_terminal
 
 
 @pytest.fixture
@@ -317,3 +319,104 @@ def test_steps_have_names_in_their_order(silent, steps, done, name):
 def test_the_console_loads_no_tree():
     code = "import deployer.console, sys; sys.exit('deployer.node' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Secrets, at any terminal.
+
+
+def ask_secret(terminal, question="Secret: ", **how):
+    """Ask in a thread; return the thread and the list that the answer comes into."""
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(terminal.pty.ask_secret(question, **how))
+    )
+    thread.start()
+    terminal.read_until(question)
+    return thread, answers
+
+
+def settings_of(terminal):
+    return termios.tcgetattr(terminal.pty.stdin.fileno())
+
+
+def test_a_secret_is_asked_for_in_raw_mode_too(terminal):
+    with terminal.pty.raw_mode():
+        before = settings_of(terminal)
+        thread, answers = ask_secret(terminal)
+        assert not terminal.echoes
+        # Enter, and a letter that is taken back.
+        terminal.type("hu\x7fh\r")
+        thread.join()
+        assert settings_of(terminal) == before
+    assert answers == [Secret("hh")]
+    assert terminal.read_until("Secret: \r\n").endswith("Secret: \r\n")
+    assert terminal.echoes
+
+
+def test_what_was_typed_before_the_question_is_no_answer(terminal):
+    terminal.type("early\n")
+    terminal.read_until("early")
+    thread, answers = ask_secret(terminal)
+    terminal.type("late\n")
+    thread.join()
+    assert answers == [Secret("late")]
+
+
+def test_an_answer_may_be_shown(terminal):
+    thread, answers = ask_secret(terminal, shown=True)
+    assert terminal.echoes
+    terminal.type("123456\n")
+    thread.join()
+    assert answers == [Secret("123456")]
+    assert terminal.read_until("123456\r\n").count("Secret: 123456\r\n") == 1
+
+
+def test_the_end_of_the_input_is_no_secret(terminal):
+    thread, answers = ask_secret(terminal)
+    terminal.type("\x04")
+    thread.join()
+    assert answers == [None]
+    assert terminal.echoes
+
+
+def test_without_a_terminal_nobody_is_asked_for_a_secret():
+    pty = DummyPty("typed\n")
+    assert pty.ask_secret("Secret: ") is None
+    assert pty.get_output() == ""
+
+
+def test_an_interrupt_from_elsewhere_ends_the_question(terminal):
+    raised = []
+
+    def ask():
+        try:
+            terminal.pty.ask_secret("Secret: ")
+        except KeyboardInterrupt:
+            raised.append(True)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    terminal.read_until("Secret: ")
+    terminal.pty.interrupted.set()
+    thread.join()
+    assert raised == [True]
+    assert terminal.echoes
+
+
+def test_ctrl_c_at_the_question_is_an_interrupt(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import termios\n"
+        "from deployer.pseudo_terminal import Pty\n"
+        "pty = Pty()\n"
+        "before = termios.tcgetattr(0)\n"
+        "try:\n"
+        "    with pty.raw_mode():\n"
+        "        pty.ask_secret('Secret: ')\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', termios.tcgetattr(0) == before)\n"
+    )
+    with run_in_terminal(script) as screen:
+        screen.wait_for("Secret:")
+        screen.type("half\x03")
+        screen.wait_for("interrupted True")

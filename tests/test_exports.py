@@ -43,7 +43,8 @@ EXPORTS = {
         DeployerException ExecCommandFailed ConnectionFailedException AuthenticationFailed
         HostKeyError ConnectionTimeout ConnectionLost QueryException ActionException
         ParallelActionException ParallelExecCommandFailed CommandTimeout NoInput
-        NodeDefinitionError NodeUsageError SudoFailed SudoAuthenticationFailed RemoteFileError
+        NodeDefinitionError NodeUsageError LockHeld SudoFailed SudoAuthenticationFailed
+        RemoteFileError
     """,
     "deployer.utils": "esc1 esc2 indent parse_ifconfig_output IfConfig NetworkInterface",
     "deployer.utils.string_utils": "esc1 esc2 indent",
@@ -52,8 +53,9 @@ EXPORTS = {
     "deployer.shell": "",
     "deployer.contrib.commands": "",
     "deployer.contrib.loggers": "",
-    "deployer.contrib.nodes": "",
+    "deployer.contrib.nodes": "Config Lock LockHolder",
     "deployer.contrib.nodes.config": "Config",
+    "deployer.contrib.nodes.lock": "Lock LockHolder",
 }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
 import stat
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,9 +83,102 @@ def test_modes(host: Host) -> None:
     with pytest.raises(RemoteFileError, match="File exists"):
         host.open("other", "x")
     assert content(host, "other") == "exclusive"
-    for mode in ("", "rw", "r+", "wbt", "q"):
+    for mode in ("", "rw", "r++", "wbt", "q", "+", "rr"):
         with pytest.raises(ValueError, match="mode"):
             host.open("file", mode)
+
+
+def test_a_file_is_changed_in_place_and_seen_whole_at_close(host: Host) -> None:
+    host.run("printf 0123456789 >file; chmod 640 file")
+    with host.open("file", "r+") as file:
+        assert file.read(3) == "012"
+        file.seek(5)
+        file.write("FIVE")
+        file.seek(0, os.SEEK_END)
+        assert file.tell() == 10
+        file.write("\nend")
+        assert file.seek(0) == 0
+        assert file.read() == "01234FIVE9\nend"
+        assert host.run("cat file") == "0123456789"
+    assert host.run("cat file; stat -c ' %a' file") == "01234FIVE9\nend 640\n"
+    with host.open("file", "rb+") as file:
+        assert file.truncate(4) == 4
+    assert content(host, "file", "rb") == b"0123"
+    with host.open("file", "a+") as file:
+        assert file.tell() == 4
+        file.seek(0)
+        file.write("45")
+        file.seek(0)
+        assert file.read() == "012345"
+    with host.open("file", "w+b") as file:
+        assert file.read() == b""
+        file.write(b"xyz")
+        file.seek(1)
+        assert file.read() == b"yz"
+    with host.open("new", "x+") as file:
+        file.write("new")
+    with host.open("other", "a+") as file:
+        assert file.read() == ""
+        file.write("other")
+    assert host.run("cat file new other") == "xyznewother"
+    with pytest.raises(RemoteFileError, match="File exists"):
+        host.open("new", "x+")
+    with pytest.raises(RemoteFileError, match="cannot read missing: No such file"):
+        host.open("missing", "r+")
+    with pytest.raises(ZeroDivisionError), host.open("file", "r+") as file:
+        file.write("never")
+        raise ZeroDivisionError
+    assert content(host, "file") == "xyz"
+    assert names(host) == ["file", "new", "other"]
+
+
+def test_a_file_that_is_read_can_be_searched(host: Host) -> None:
+    data = bytes(range(256)) * 1000
+    with host.open("file", "wb") as file:
+        file.write(data)
+        assert not file.seekable()
+        with pytest.raises(io.UnsupportedOperation):
+            file.seek(0)
+    with host.open("file", "rb") as file:
+        assert file.seekable()
+        assert file.seek(-10, os.SEEK_END) == 255_990
+        assert file.read() == data[-10:]
+        assert file.seek(100_000) == 100_000
+        assert (file.read(5), file.tell()) == (data[100_000:100_005], 100_005)
+        assert file.seek(-5, os.SEEK_CUR) == 100_000
+        buffer = bytearray(70_000)
+        assert file.readinto(buffer) == 70_000
+        assert buffer == data[100_000:170_000]
+        with pytest.raises(OSError):
+            file.seek(-1)
+    with host.open("archive", "w+b") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("name", "text")
+    with host.open("archive", "rb") as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("name") == b"text"
+
+
+def test_encodings_and_line_ends(host: Host) -> None:
+    with host.open("file", "w", encoding="latin-1") as file:
+        file.write("é\r\nx\n")
+    assert content(host, "file", "rb") == b"\xe9\r\nx\n"
+    with host.open("file", encoding="latin-1") as file:
+        assert list(file) == ["é\r\n", "x\n"]
+    with host.open("file", encoding="latin-1", newline=None) as file:
+        assert file.read() == "é\nx\n"
+    with host.open("file", errors="replace") as file:
+        assert file.read() == "\ufffd\r\nx\n"
+    with pytest.raises(UnicodeDecodeError), host.open("file") as file:
+        file.read()
+    with host.open("file", "w", newline="\r\n") as file:
+        file.write("a\nb\n")
+    assert content(host, "file", "rb") == b"a\r\nb\r\n"
+    for options in ({"encoding": "utf-8"}, {"newline": ""}, {"errors": "replace"}):
+        with pytest.raises(ValueError, match="is for bytes"):
+            host.open("file", "rb", **options)
+    with pytest.raises(ValueError, match="newline"):
+        host.open("file", newline="x")
+    with pytest.raises(LookupError, match="no-such"):
+        host.open("file", encoding="no-such")
 
 
 def test_nothing_is_seen_before_close(host: Host) -> None:
@@ -121,8 +217,8 @@ def test_a_file_keeps_its_mode_and_a_new_one_gets_the_usual(host: Host) -> None:
 def test_what_is_being_written_is_nobody_elses(host: Host) -> None:
     file = host.open("file", "w")
     file.write("x" * 1_000_000)
-    (temporary,) = host.listdir_stat(".")
-    assert temporary.permissions == 0o600
+    (private,) = host.listdir_stat(".")
+    assert private.is_dir and private.permissions == 0o700
     file.abort()
     assert names(host) == []
 
@@ -278,7 +374,9 @@ def test_a_failed_get_leaves_the_local_file(host: Host, tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir() if entry.name[0] == "."] == []
 
 
-any_name = st.text(
+any_name = st.binary(min_size=1, max_size=150).filter(
+    lambda name: name not in (b".", b"..") and not set(b"\0/") & set(name)
+).map(os.fsdecode) | st.text(
     st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1
 ).filter(lambda name: name not in (".", "..") and len(os.fsencode(name)) < 150)
 
@@ -363,6 +461,42 @@ def test_a_file_of_somebody_else_is_not_taken_over(ssh_host: type[Host]) -> None
         assert host.stat("/var/shared/file").st_uid == 0
     finally:
         host.sudo("rm -r /var/shared")
+
+
+def test_root_changes_a_file_in_place(sudoer: Host) -> None:
+    sudoer.sudo("printf 0123456789 >file; chown www-data file")
+    with sudoer.open("file", "r+b", use_sudo=True) as file:
+        file.seek(3)
+        file.write(b"xx")
+    with sudoer.open("file", "a+", use_sudo=True) as file:
+        file.write("end")
+    with sudoer.open("new", "a+", use_sudo=True) as file:
+        file.write("new")
+    assert sudoer.sudo("cat file new; stat -c ' %U' file") == "012xx56789endnew www-data\n"
+    with pytest.raises(RemoteFileError, match="cannot read missing: No such file") as caught:
+        sudoer.open("missing", "r+", use_sudo=True)
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_root_reads_any_bytes_piece_by_piece(sudoer: Host) -> None:
+    sudoer.sudo("head -c 3000000 /dev/urandom >file")
+    with sudoer.open("file", "rb", use_sudo=True) as file:
+        assert not file.seekable()
+        begin = file.read(10)
+        data = begin + file.read()
+    assert sudoer.sudo("sha256sum file").split()[0] == hashlib.sha256(data).hexdigest()
+    with sudoer.open("file", "rb", use_sudo=True) as file:
+        assert file.read(10) == begin
+    assert str(content(sudoer, "/proc/version", use_sudo=True)).startswith("Linux version")
+
+
+def test_root_puts_a_file_into_a_directory_that_others_cannot_see(
+    sudoer: Host, tmp_path: Path
+) -> None:
+    sudoer.sudo("mkdir dir")
+    (tmp_path / "source").write_text("text")
+    sudoer.put_file(str(tmp_path / "source"), "dir", use_sudo=True)
+    assert sudoer.sudo("cat dir/source") == "text"
 
 
 def test_put_and_get_as_root(sudoer: Host, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import io
 import logging
 import os
 import pty
+import secrets
+import shlex
 import threading
 
 import pytest
@@ -21,6 +23,7 @@ from deployer.loggers import (
     RunEntry,
     TraceLogger,
 )
+from deployer.secret import Secret
 
 
 class Broken(Logger):
@@ -315,3 +318,50 @@ def test_entries_are_what_hooks_get(interface):
     with interface.group("Root.deploy"):
         run(interface)
     assert seen == [GroupEntry, RunEntry]
+
+
+# Secrets.
+
+
+@pytest.fixture
+def secret():
+    return Secret(f"it's {secrets.token_hex(6)}")
+
+
+def test_no_text_that_a_logger_gets_has_a_secret_in_it(interface, secret):
+    trace = attach(interface, TraceLogger())
+    text = secret.reveal()
+    with interface.group("Root.deploy", text, [text], key={"a": (text, 1)}, secret=secret):
+        run(interface, f"mysql -p{shlex.quote(text)}")
+        with interface.log_file("web1", f"/{text}", mode="w"):
+            pass
+        interface.log_message(f"the password is {text}")
+    group, command, file, message = (entry.subject for entry in trace.walk())
+    assert group.args == ("***", ["***"])
+    assert group.kwargs == {"key": {"a": ("***", 1)}, "secret": secret}
+    assert command.command == "mysql -p'***'"
+    assert file.path == "/***"
+    assert message == "the password is ***"
+    assert text not in repr([entry.subject for entry in trace.walk()])
+
+
+def test_what_an_action_gets_is_not_redacted(interface, secret):
+    attach(interface, TraceLogger())
+    argument = [secret.reveal()]
+    with interface.group("Root.deploy", argument):
+        assert argument == [secret.reveal()]
+
+
+def test_an_argument_that_contains_itself_is_logged(interface, secret):
+    argument = []
+    argument.append(argument)
+    with interface.group("Root.deploy", argument) as entry:
+        assert isinstance(entry.args[0], list)
+
+
+def test_the_text_of_somebody_elses_exception_is_redacted(interface, secret):
+    stream = io.StringIO()
+    attach(interface, DefaultLogger(stream))
+    trace = attach(interface, TraceLogger())
+    interface.log_exception(ValueError(f"bad: {secret.reveal()}"))
+    assert stream.getvalue() == str(trace) + "\n" == "ValueError: bad: ***\n"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deployer.parallel import Job, Outcome, pool, run
+from deployer.parallel import Interrupted, Job, Outcome, pool, run
 from deployer.pseudo_terminal import DummyPty, Pty
 from terminals import ROOT
 
@@ -144,12 +144,34 @@ def test_ctrl_c_does_not_wait_for_a_job_that_does_not_notice(
     person = threading.Thread(target=interrupt)
     person.start()
     queued: list[Pty] = []
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         run(DummyPty(), [Job("a", deaf), Job("b", deaf), Job("c", queued.append)], fan_out=2)
+    assert str(caught.value) == "stopped: a, b; not begun: c"
     person.join()
     assert [pty.interrupted.is_set() for pty in asked] == [True, True]
     released.set()
     assert queued == []
+
+
+def test_what_had_ended_before_ctrl_c_is_kept() -> None:
+    error = ValueError("no")
+
+    def fail(pty: Pty) -> None:
+        raise error
+
+    def stop(pty: Pty) -> None:
+        raise KeyboardInterrupt
+
+    functions = {"a": lambda pty: 1, "b": fail, "c": lambda pty: 3, "d": stop, "e": lambda pty: 5}
+    with pytest.raises(Interrupted) as caught:
+        run(DummyPty(), jobs(functions), fan_out=1)
+    assert caught.value.outcomes == [Outcome("a", 1), Outcome("b", error=error), Outcome("c", 3)]
+    assert caught.value.results == {"a": 1, "c": 3}
+    assert str(caught.value) == "done: a, c; failed: b; stopped: d; not begun: e"
+
+
+def test_of_many_names_a_few_are_shown() -> None:
+    assert str(Interrupted([], [], list("abcdef"))) == "not begun: a, b, c and 3 more"
 
 
 _SCRIPT = """

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
@@ -20,6 +20,7 @@ import pytest
 from deployer.host import SSHHost
 from deployer.host.ssh import tuning
 from deployer.host.ssh.interrupts import interrupts_wait
+from fault_proxy import fault_proxy
 from terminals import ROOT
 from world import Server, World
 
@@ -160,6 +161,139 @@ def test_the_end_of_a_channel_is_answered_by_whoever_uses_it(
         assert channel.recv(100) == b"alive\n"
 
 
+# The connection itself.
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def frozen(transport: tuning.Transport, world: World) -> Iterator[Callable[[], None]]:
+    """Return a function that stops the server's process of the connection."""
+    with running(transport, "echo $PPID") as channel:
+        pid = channel.recv(100).decode().strip()
+    yield lambda: world.run(["kill", "-STOP", pid]) and None
+    world.run(["kill", "-KILL", pid])
+
+
+def test_a_handshake_needs_no_thread_to_keep_the_time() -> None:
+    ours, its = socket.socketpair()
+    with its:
+        its.sendall(b"SSH-2.0-silent\r\n")
+        transport = tuning.Transport(ours)
+        transport.handshake_timeout = 0.5
+        negotiated = threading.Event()
+        transport.start_client(event=negotiated)
+        until(lambda: transport.remote_version)
+        assert not [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+        assert negotiated.wait(TIMEOUT)
+        assert not transport.is_active()
+
+
+def test_an_answer_to_us_is_not_taken_for_another(world: World, sshd: Server) -> None:
+    with fault_proxy(sshd.port) as proxy:
+        transport = tuning.Transport(socket.create_connection((proxy.address, proxy.port)))
+        transport.start_client(timeout=TIMEOUT)
+        transport.auth_publickey("deploy", paramiko.Ed25519Key(filename=world.key_filename))
+        # A question is under way all the time.
+        proxy.set(delay=0.1)
+        transport.watch(0.05, 100)
+        sent = proxy.up
+        until(lambda: proxy.up > sent)
+        ports = {transport.request_port_forward("127.0.0.1", 0) for _ in range(3)}
+        assert len(ports) == 3
+        assert 0 not in ports
+        assert transport.is_active()
+        transport.close()
+
+
+def test_the_end_waits_for_nobody_who_sends_to_a_frozen_server(
+    transport: tuning.Transport, frozen: Callable[[], None]
+) -> None:
+    errors: list[BaseException] = []
+
+    def send(channel: paramiko.Channel) -> None:
+        try:
+            while True:
+                channel.sendall(b"x" * 30_000)
+        except tuning.BROKEN as error:
+            errors.append(error)
+
+    channels = [transport.open_session(timeout=TIMEOUT) for _ in range(5)]
+    for channel in channels:
+        channel.exec_command("cat >/dev/null")
+    frozen()
+    threads = [threading.Thread(target=send, args=(channel,)) for channel in channels]
+    for thread in threads:
+        thread.start()
+    # One of them holds the lock, and what it sends goes nowhere.
+    until(lambda: transport.stream.unsent() and not select.select([], [transport.sock], [], 0)[1])
+    begun = time.monotonic()
+    transport.close()
+    assert not transport.is_active()
+    for thread in (transport, *threads):
+        thread.join(TIMEOUT)
+        assert not thread.is_alive()
+    assert time.monotonic() - begun < TIMEOUT / 2
+    assert len(errors) == len(channels)
+
+
+def test_a_connection_that_ends_while_a_channel_is_made_ends_whole(
+    transport: tuning.Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_transport = paramiko.Channel._set_transport  # type: ignore[attr-defined]
+
+    def slowly(channel: paramiko.Channel, of: paramiko.Transport) -> None:
+        transport.stream.wake()
+        # Time for the other thread to see half a channel.
+        transport.join(0.3)
+        set_transport(channel, of)
+
+    monkeypatch.setattr(paramiko.Channel, "_set_transport", slowly)
+    with pytest.raises(tuning.BROKEN):
+        transport.open_session(timeout=TIMEOUT)
+    transport.join(TIMEOUT)
+    assert not transport.is_alive()
+    assert not transport.is_active()
+
+
+def test_those_who_open_a_channel_while_others_are_told_of_the_end_do_no_harm(
+    transport: tuning.Transport,
+) -> None:
+    events = transport.channel_events
+    events.update({number: threading.Event() for number in range(1000, 1003)})
+    for number, event in enumerate(events.values()):
+        events[2000 + number] = event
+    assert len(events) == 6
+
+
+def test_a_request_that_nobody_answers_is_an_error(
+    transport: tuning.Transport, frozen: Callable[[], None]
+) -> None:
+    channel = transport.open_session(timeout=TIMEOUT)
+    tuning.bound_replies(channel, 1.0)
+    frozen()
+    with pytest.raises(paramiko.SSHException, match="no reply within 1 seconds"):
+        channel.exec_command("true")
+
+
+def test_what_had_arrived_is_not_lost_with_the_connection(
+    transport: tuning.Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(message: paramiko.Message) -> None:
+        raise EOFError
+
+    with running(transport, "head -c 1000000 /dev/zero; sleep 60") as channel:
+        until(lambda: len(channel.in_buffer) == 1_000_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(transport, "_send_user_message", broken)
+            assert len(tuning.receive(channel, 2_000_000)) == 1_000_000
+
+
 # Files.
 
 
@@ -295,7 +429,11 @@ for number in range(10):
         write()
     except KeyboardInterrupt:
         pass
-print(host.run("echo $PPID", silent=True) == server, host.run("ls -A .interrupted.* || true"))
+same = host.run("echo $PPID", silent=True) == server
+# What the last interrupt has left, the next write removes.
+with host.open("interrupted", "wb") as file:
+    file.write(b"whole")
+print(same, host.run("cat interrupted; ls -Ad .interrupted.* || true", silent=True))
 """
 
 
@@ -321,7 +459,7 @@ def test_a_connection_survives_interrupts_in_the_middle_of_packets(
                 process.wait(0.003 * number)
             process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
-    assert rest == "True \n", errors
+    assert rest == "True whole\n", errors
 
 
 def test_a_lost_connection_prints_nothing(

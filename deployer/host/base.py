@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 import secrets
 import shlex
 import time
@@ -16,21 +17,22 @@ from ..exceptions import (
     ConnectionLost,
     DeployerException,
     ExecCommandFailed,
-    SudoAuthenticationFailed,
     SudoFailed,
 )
 from ..loggers import DummyLoggerInterface, LoggerInterface
 from ..pseudo_terminal import DummyPty, Pty
-from ..secret import Secret
+from ..secret import Secret, shown_command
 from ..utils.network import IfConfig, parse_ifconfig_output
-from ..utils.string_utils import abbreviate
 from . import interaction
 from .channel import Channel
 from .command import HostContext, SudoPrompt, build
+from .command_stream import CommandStream
+from .credentials import Account, Credential, credentials
 from .file_access import FileAccess
 from .files import Stat
+from .forwarding import PortForwarding
 from .result import RunResult
-from .sudo import SudoDialogue, SudoState, new_prompt
+from .sudo import SudoDialogue, failure, new_prompt
 
 __all__ = ["Host", "HostContext", "RunResult", "Stat"]
 
@@ -52,7 +54,7 @@ kill -s KILL -- $groups 2>/dev/null || true
 """
 
 
-class Host(FileAccess):
+class Host(FileAccess, PortForwarding):
     """A machine that commands run on. Subclass :class:`~deployer.host.ssh.SSHHost` or
     :class:`~deployer.host.local.LocalHost`.
 
@@ -74,7 +76,8 @@ class Host(FileAccess):
     #: terminal, once for each user and host.
     password: ClassVar[str | Secret | Callable[[], str | Secret] | None] = None
     #: The shell that runs commands, as a path; None is the user's login shell. Name a POSIX one
-    #: where the login shell is another kind (fish, csh).
+    #: (``'/bin/sh'``) where the login shell is another kind: in fish and csh, ``env``, ``prefix``
+    #: and directories with odd names may not work without.
     shell: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -112,6 +115,10 @@ class Host(FileAccess):
     @abc.abstractmethod
     def _open_channel(self, line: str, in_pty: bool) -> AbstractContextManager[Channel]:
         """Start a shell line, and give its channel."""
+
+    def _wants_terminal(self, silent: bool) -> bool:
+        """Whether a command runs in a terminal when its caller does not say."""
+        return self.pty.is_interactive and not silent
 
     @contextmanager
     def _beside(self) -> Iterator[Host]:
@@ -190,12 +197,13 @@ class Host(FileAccess):
         :param ignore_exit_status: return the result whatever the exit status is.
         :param initial_input: what the command reads first; away from a terminal, all it reads.
         :param silent: do not show the output.
-        :param timeout: seconds after which the command is ended, with CommandTimeout.
+        :param timeout: seconds after which the command is ended, with CommandTimeout. All that it
+            started ends with it, but for what left its session (``setsid``).
         """
         sandbox = sandbox or self.is_sandbox
         use_sudo = use_sudo or user is not None
         if interactive is None:
-            interactive = self.pty.is_interactive and not silent
+            interactive = self._wants_terminal(silent)
         if sandbox:
             interactive = False
         with self.logger.log_run(
@@ -300,14 +308,12 @@ class Host(FileAccess):
         answer = None
         if prompt is not None:
             answer = interaction.SudoAnswer(
-                SudoDialogue(prompt),
-                self._sudo_password(),
-                f"[sudo] password for {self.get_username()} on {self.slug}: ",
-                partial(self._end_as_root, prompt),
+                SudoDialogue(prompt), self._find_sudo_password, partial(self._end_as_root, prompt)
             )
         text_input = b"" if initial_input is None else _as_bytes(initial_input)
         exchange = interaction.Exchange()
         begun = time.monotonic()
+        gave_up = False
 
         def result() -> RunResult:
             stdout = b"".join(exchange.stdout)
@@ -341,22 +347,62 @@ class Host(FileAccess):
             except interaction.TimedOut:
                 assert timeout is not None
                 raise CommandTimeout(result(), timeout) from None
-            except interaction.SudoRefused:
-                raise SudoAuthenticationFailed(self._sudo_refusal(command)) from None
+            except (interaction.SudoRefused, interaction.SudoSilent):
+                assert answer is not None
+                # How far it was, and what it said, tells which of the two.
+                gave_up = True
         ended = result()
+        if answer is not None and not exchange.started and (gave_up or _has_failed(ended)):
+            raise self._sudo_failure(answer, ended, gave_up, in_pty)
         if ended.exit_status is None and ended.exit_signal is None:
             raise ConnectionLost(
                 f"{self.slug}: the connection to {self.address} was lost while "
-                f"{abbreviate(command)!r} ran; whether it did its work is unknown",
+                f"{shown_command(command)} ran; whether it did its work is unknown",
                 ended,
             )
-        if not exchange.started and not ended.ok:
-            lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines()]
-            said = "; ".join(filter(None, lines)) or f"exit status {ended.exit_status}"
-            refused = answer is not None and answer.dialogue.state is SudoState.REFUSED
-            kind = SudoAuthenticationFailed if refused else SudoFailed
-            raise kind(f"{self.slug}: sudo did not run {abbreviate(command)!r}: {said}")
         return ended
+
+    @contextmanager
+    def _stream_as_root(self, command: str) -> Iterator[CommandStream]:
+        prompt = None if self.get_username() == "root" else new_prompt()
+        mark = f"deployer-{os.urandom(12).hex()}"
+        line = build(HostContext(), f"printf %s {mark}; {command}", sudo=prompt, shell=self.shell)
+        exchange = interaction.Exchange()
+        gave_up = False
+        self.pty.check_interrupted()
+        with self._open_channel(line, False) as channel:
+            if prompt is not None:
+                answer = interaction.SudoAnswer(
+                    SudoDialogue(prompt),
+                    self._find_sudo_password,
+                    partial(self._end_as_root, prompt),
+                )
+                try:
+                    interaction.start(channel, self.pty, exchange, answer)
+                except (interaction.SudoRefused, interaction.SudoSilent):
+                    gave_up = True
+                if not exchange.started:
+                    ended = RunResult(
+                        stderr=b"".join(exchange.stderr).decode(errors="surrogateescape"),
+                        exit_status=exchange.exit_status,
+                        exit_signal=exchange.exit_signal,
+                        command=command,
+                        host=self.slug,
+                        use_sudo=True,
+                    )
+                    if gave_up or _has_failed(ended):
+                        raise self._sudo_failure(answer, ended, gave_up, in_pty=False)
+                    raise self._stream_lost()
+            stream = CommandStream(channel, self.pty, mark, exchange, self._stream_lost)
+            try:
+                yield stream
+            finally:
+                stream.close()
+
+    def _stream_lost(self) -> ConnectionLost:
+        return ConnectionLost(
+            f"{self.slug}: the connection to {self.address} was lost; the next call opens a new one"
+        )
 
     def _end_as_root(self, prompt: SudoPrompt) -> None:
         """End a command that ran under sudo, and what it started."""
@@ -366,24 +412,33 @@ class Host(FileAccess):
             # In a terminal, which hangs up if this takes too long.
             host.sudo(f"/bin/sh -c {shlex.quote(script)}", interactive=True, timeout=10.0)
 
-    def _sudo_password(self) -> bytes | None:
-        if self.password is None:
-            return None
-        if "\n" in self.password:
-            raise ValueError(f"{self.slug}: the password has a newline in it; sudo reads one line")
-        return self.password.encode()
+    @classmethod
+    def _account(cls) -> Account:
+        """Return whose password ``password`` is."""
+        return Account(cls.get_username(), cls.address or cls.slug)
 
-    def _sudo_refusal(self, command: str) -> str:
-        who = f"{self.get_username()} on {self.address}"
-        if self.password is None:
-            return (
-                f"{self.slug}: sudo wants a password for {who} to run {abbreviate(command)!r}, "
-                "and the host has none: set `password` in its class, or allow it with NOPASSWD in "
-                "sudoers"
-            )
-        return (
-            f"{self.slug}: sudo refused the password of {who} for {abbreviate(command)!r}; it "
-            "was tried once: correct `password` in the host's class"
+    def _find_sudo_password(self) -> Credential | None:
+        account = self._account()
+        question = f"[sudo] password for {account.username} on {self.slug}: "
+        credential = credentials.password(self, account, self.pty, question)
+        if credential is not None and set("\n\r\0") & set(credential.secret.reveal()):
+            raise ValueError(f"{self.slug}: the password has a newline in it; sudo reads one line")
+        return credential
+
+    def _sudo_failure(
+        self, answer: interaction.SudoAnswer, ended: RunResult, gave_up: bool, in_pty: bool
+    ) -> SudoFailed:
+        if answer.credential is not None:
+            credentials.forget(answer.credential)
+        return failure(
+            self.slug,
+            f"{self.get_username()} on {self.address}",
+            ended,
+            answer.dialogue.state,
+            answer.credential,
+            gave_up=gave_up,
+            in_pty=in_pty,
+            is_asked=self.pty.is_interactive and self._account().may_ask,
         )
 
     # The network.
@@ -399,6 +454,11 @@ class Host(FileAccess):
     def get_ip_address(self, interface: str = "eth0") -> str | None:
         """Return the IPv4 address of an interface; None when it has none."""
         return self.ifconfig().get_interface(interface).ip
+
+
+def _has_failed(result: RunResult) -> bool:
+    """Whether a command has ended, and not well."""
+    return not result.ok and (result.exit_status is not None or result.exit_signal is not None)
 
 
 def _as_bytes(text: str | bytes) -> bytes:

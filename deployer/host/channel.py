@@ -29,6 +29,9 @@ class Channel(Protocol):
     def at_end(self) -> bool:
         """Whether nothing more will arrive on either stream."""
 
+    def has_caught_up(self) -> bool:
+        """Whether what the command printed before it ended is here; asked until it is."""
+
     def exit_status_ready(self) -> bool:
         """Whether the command has ended, or the connection."""
 

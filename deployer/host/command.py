@@ -6,6 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass, replace
 
+from ..secret import redact
+
 __all__ = ["HostContext", "SudoPrompt", "build", "join_path", "shell_path", "through_login_shell"]
 
 # Linux takes 128 KiB for one argument (MAX_ARG_STRLEN), and the command is the one argument of
@@ -13,6 +15,8 @@ __all__ = ["HostContext", "SudoPrompt", "build", "join_path", "shell_path", "thr
 MAX_COMMAND_BYTES = 131_000
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# A prefix that `|| exit` cannot simply be appended to. Not all get braces: fish has none.
+_NEEDS_BRACES = re.compile(r"[#\n]|<<|[;&]\s*\Z")
 _TILDE = re.compile(r"~(?:[A-Za-z_][A-Za-z0-9._-]*)?", re.ASCII)
 
 
@@ -38,6 +42,9 @@ class HostContext:
     def with_prefix(self, command: str) -> HostContext:
         """Run a command before every other, in the same shell; its failure is theirs."""
         _check_text("prefix", command)
+        if _NEEDS_BRACES.search(command):
+            # A comment, or what must end with its line, would swallow the rest of this one.
+            command = f"{{ {command}\n}}"
         return replace(self, preparations=(*self.preparations, f"{command} || exit"))
 
     def with_variable(self, name: str, value: str, escape: bool = True) -> HostContext:
@@ -53,7 +60,9 @@ class HostContext:
             )
         _check_text(f"the value of {name}", value)
         word = shlex.quote(value) if escape else f'"{value}"'
-        return replace(self, preparations=(*self.preparations, f"export {name}={word}"))
+        # It may be read-only.
+        export = f"export {name}={word} || exit"
+        return replace(self, preparations=(*self.preparations, export))
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def build(
     size = len(line.encode(errors="surrogateescape"))
     if size > MAX_COMMAND_BYTES:
         raise ValueError(
-            f"the command {command[:60]!r}… is {size} bytes long; a host takes at most "
+            f"the command {redact(command)[:60]!r}… is {size} bytes long; a host takes at most "
             f"{MAX_COMMAND_BYTES}: write it to a file on the host, or pass it as initial_input"
         )
     return line
@@ -147,8 +156,8 @@ def through_login_shell(shell: str, line: str) -> str:
     wrapped = f"exec {shell} -c '{decode}' sh '{encoded}'"
     if len(wrapped) > MAX_COMMAND_BYTES:
         raise ValueError(
-            f"the command {line[:60]!r}… is {len(wrapped)} bytes long when encoded for the login "
-            f"shell; a host takes at most {MAX_COMMAND_BYTES}: write it to a file on the host"
+            f"the command {redact(line)[:60]!r}… is {len(wrapped)} bytes long when encoded for the "
+            f"login shell; a host takes at most {MAX_COMMAND_BYTES}: write it to a file on the host"
         )
     return wrapped
 

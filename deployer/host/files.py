@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import posixpath
 import stat as stat_bits
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from ..exceptions import RemoteFileError
+from ..exceptions import ConnectionLost, DeployerException, RemoteFileError
 
-__all__ = ["FileSystem", "LocalFileSystem", "Stat", "copy_stream", "file_errors"]
+__all__ = [
+    "FileSystem",
+    "LocalFileSystem",
+    "Stat",
+    "check_regular",
+    "copy_stream",
+    "file_errors",
+    "space_errors",
+]
 
 _CHUNK = 256 * 1024
+# Less may be free, and yet too little for one more write.
+_NEARLY_FULL = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,10 @@ class Stat:
 
 
 class FileSystem(Protocol):
-    """The file operations that a host offers directly; errors are ``OSError``."""
+    """The file operations that a host offers directly; errors are ``OSError``.
+
+    Bytes of a name that are not UTF-8 are surrogates, as in ``os.fsdecode``.
+    """
 
     def open(self, path: str, mode: str) -> BinaryIO:
         """Open for reading (``rb``), or create a new file (``xb``)."""
@@ -75,6 +90,13 @@ class FileSystem(Protocol):
 
     def chown(self, path: str, uid: int, gid: int) -> None: ...
 
+    def utime(self, path: str, mtime: float) -> None: ...
+
+    def symlink(self, target: str, path: str) -> None: ...
+
+    def free_space(self, path: str) -> int | None:
+        """Return how many bytes can still be written there; None where nothing tells."""
+
 
 class LocalFileSystem:
     """The files of this machine."""
@@ -91,8 +113,13 @@ class LocalFileSystem:
         return _stat(posixpath.basename(path), os.lstat(path))
 
     def listdir(self, path: str) -> list[Stat]:
+        found = []
         with os.scandir(path) as entries:
-            return [_stat(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+            for entry in entries:
+                # One that has just gone was not there.
+                with suppress(FileNotFoundError):
+                    found.append(_stat(entry.name, entry.stat(follow_symlinks=False)))
+        return found
 
     def readlink(self, path: str) -> str:
         return os.readlink(path)
@@ -118,6 +145,25 @@ class LocalFileSystem:
     def chown(self, path: str, uid: int, gid: int) -> None:
         os.chown(path, uid, gid)
 
+    def utime(self, path: str, mtime: float) -> None:
+        os.utime(path, (mtime, mtime))
+
+    def symlink(self, target: str, path: str) -> None:
+        os.symlink(target, path)
+
+    def free_space(self, path: str) -> int | None:
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize if found.f_favail or not found.f_files else 0
+
+
+def check_regular(found: Stat) -> None:
+    """Raise for what cannot be read or written as a file: a directory, a FIFO, a device."""
+    if found.is_dir:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not found.is_file:
+        # To open a FIFO would wait for somebody at its other end.
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
 
 def copy_stream(source: BinaryIO, write: Callable[[bytes], object]) -> None:
     """Pass everything that is left in a file to ``write``, piece by piece."""
@@ -127,14 +173,42 @@ def copy_stream(source: BinaryIO, write: Callable[[bytes], object]) -> None:
 
 @contextmanager
 def file_errors(host: str, path: str, what: str) -> Iterator[None]:
-    """Turn an ``OSError`` into a RemoteFileError that names the host, the path and the attempt."""
+    """Turn an ``OSError`` into a RemoteFileError that names the host, the path and the attempt.
+
+    A ConnectionLost stays one, and names them as well.
+    """
     try:
         yield
-    except RemoteFileError:
+    except ConnectionLost as error:
+        attempt = f"{host}: cannot {what} {path}: "
+        if str(error).startswith(attempt):
+            raise
+        message = attempt + str(error).removeprefix(f"{host}: ")
+        raise ConnectionLost(message, error.result) from error
+    except (RemoteFileError, io.UnsupportedOperation):
         raise
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise RemoteFileError(f"{host}: cannot {what} {path}: {reason}", error.errno) from error
+
+
+@contextmanager
+def space_errors(files: FileSystem, directory: str) -> Iterator[None]:
+    """Say that the disk is full, where all that a server says is that it failed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None or isinstance(error, RemoteFileError):
+            raise
+        free = None
+        with suppress(OSError, DeployerException):
+            free = files.free_space(directory)
+        if free is None:
+            raise OSError(f"{error}; is the disk full, or a quota used up?") from error
+        place = f"{free} bytes are free in {directory}"
+        if free < _NEARLY_FULL:
+            raise OSError(errno.ENOSPC, f"No space left on device: {place}") from error
+        raise OSError(f"{error}, and no reason was given; perhaps a quota: {place}") from error
 
 
 def _stat(name: str, found: os.stat_result) -> Stat:

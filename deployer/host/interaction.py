@@ -11,10 +11,25 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from ..pseudo_terminal import Pty, write_text
+from ..secret import Secret, without_frames
 from .channel import Channel
+from .credentials import Credential
 from .sudo import SudoDialogue, SudoState
 
-__all__ = ["Exchange", "SudoRefused", "TimedOut", "run"]
+__all__ = [
+    "SUDO_TIMEOUT",
+    "Exchange",
+    "SudoAnswer",
+    "SudoRefused",
+    "SudoSilent",
+    "TimedOut",
+    "run",
+    "start",
+]
+
+# Seconds that sudo has to ask, or to start the command, where nobody could answer something else
+# that it wants to know. A slow directory service takes some.
+SUDO_TIMEOUT = 60.0
 
 _CHUNK = 256 * 1024
 # What may come once the command has ended. What it printed itself may still be under way; but a
@@ -23,6 +38,8 @@ _CHUNK = 256 * 1024
 _GRACE = 1.0
 _LONGEST_GRACE = 10.0
 _REST = 4 * 1024 * 1024
+# How often a channel is asked whether it has caught up.
+_CATCH_UP = 0.05
 # News always wakes the loop; this is how long an interrupt from another thread may take.
 _INTERRUPT_CHECK = 0.5
 
@@ -47,17 +64,25 @@ class SudoRefused(Exception):
     """sudo did not take the password."""
 
 
+class SudoSilent(Exception):
+    """sudo has neither asked for the password nor started the command in time."""
+
+
 @dataclass
 class SudoAnswer:
     """What to answer when sudo asks."""
 
     dialogue: SudoDialogue
-    #: The line to answer, or None when there is none: then a person types it, at a terminal.
-    password: bytes | None = field(repr=False)
-    #: What a person is shown in place of the prompt.
-    question: str
+    #: Finds the password, when sudo asks: a person may be asked in turn. None when there is none.
+    find: Callable[[], Credential | None]
     #: Ends the command, which runs as another user: away from a terminal, that takes sudo as well.
     end: Callable[[], None]
+    #: What was answered.
+    credential: Credential | None = None
+    #: Whether what was shown of it ends in the middle of a line, as a question does.
+    is_line_open: bool = False
+    #: When sudo has to have gone on.
+    deadline: float = field(default_factory=lambda: time.monotonic() + SUDO_TIMEOUT)
 
 
 def run(
@@ -77,6 +102,7 @@ def run(
     :param silent: do not show the output.
     :param timeout: seconds until the command is ended, with TimedOut.
     :raises SudoRefused: when sudo asks and there is no password for it, or a wrong one.
+    :raises SudoSilent: when sudo does nothing, or asks for something else, and nobody is there.
     """
     with contextlib.ExitStack() as stack:
         at_terminal = in_pty and pty.is_interactive
@@ -96,6 +122,25 @@ def run(
             loop.receive_rest()
             raise
         finally:
+            loop.finish()
+
+
+def start(channel: Channel, pty: Pty, exchange: Exchange, sudo: SudoAnswer) -> None:
+    """Follow a command until sudo has let it through (see ``exchange.started``), or it has ended.
+
+    What it prints from then on is for the caller to take, and its input for the caller to give.
+
+    :raises SudoRefused: as ``run`` does, and SudoSilent.
+    """
+    loop = _Loop(channel, pty, exchange, False, False, None, b"", sudo)
+    try:
+        loop.run(None, until_started=True)
+    except BaseException:
+        channel.terminate()
+        loop.receive_rest()
+        raise
+    finally:
+        if not exchange.started:
             loop.finish()
 
 
@@ -138,6 +183,11 @@ class _Loop:
         self._input = initial_input
         # What is to be sent now; the initial input waits until sudo has let the command through.
         self._pending = memoryview(b"" if sudo else initial_input)
+        # To be sent before that, as a line; and how much of it was.
+        self._password: Secret | None = None
+        self._password_sent = 0
+        # Seconds that a person has just taken to answer.
+        self._paused = 0.0
         self._input_ended = False
         self._is_refused = False
         self._show_stdout: Callable[[bytes, bool], None] = _show_nowhere
@@ -149,26 +199,38 @@ class _Loop:
         self._show_stdout = _screen(stdout)
         self._show_stderr = _screen(stderr)
 
-    def run(self, deadline: float | None) -> None:
+    def run(self, deadline: float | None, until_started: bool = False) -> None:
         after_end: _AfterEnd | None = None
         while True:
             received = self.receive()
+            if deadline is not None:
+                # While a person was asked for the password, the command had not begun.
+                deadline, self._paused = deadline + self._paused, 0.0
+            if until_started and self._exchange.started:
+                return
             self._send()
             if self._is_refused:
                 raise SudoRefused
             now = time.monotonic()
             if self._channel.exit_status_ready():
                 after_end = after_end or _AfterEnd(now)
-                if self._channel.at_end() or after_end.is_over(received, now):
+                if self._channel.at_end() or (
+                    after_end.is_over(received, now) and self._channel.has_caught_up()
+                ):
                     break
             if deadline is not None and now >= deadline:
+                if after_end is not None:
+                    # It ended in time; only what it left behind holds its streams.
+                    break
                 raise TimedOut
+            if after_end is None:
+                self._check_sudo(now)
             self._pty.check_interrupted()
             timeout = _INTERRUPT_CHECK
             if deadline is not None:
                 timeout = min(timeout, deadline - now)
             if after_end is not None:
-                timeout = min(timeout, after_end.time_left(now))
+                timeout = min(timeout, max(after_end.time_left(now), _CATCH_UP))
             # There may be more right now; but keys must get through a flood of output, too.
             self._wait(0.0 if received else max(timeout, 0.0))
         self._exchange.exit_status = self._channel.exit_status
@@ -221,8 +283,9 @@ class _Loop:
         heard = self._sudo.dialogue.feed(data)
         kept.append(heard.of_sudo)
         # After a password that nobody typed, the new line that sudo goes to is nobody's.
-        if heard.of_sudo.strip() or self._sudo.password is None:
+        if heard.of_sudo.strip() or (heard.of_sudo and self._sudo.is_line_open):
             show(heard.of_sudo, False)
+            self._sudo.is_line_open = not heard.of_sudo.endswith(b"\n")
         if heard.asked:
             self._answer(self._sudo)
         if self._sudo.dialogue.state is SudoState.STARTED:
@@ -232,18 +295,40 @@ class _Loop:
             self._pending = memoryview(bytes(self._pending) + self._input)
             self._keep(heard.of_command, kept, show)
 
+    def _check_sudo(self, now: float) -> None:
+        """Raise SudoSilent when sudo takes too long to go on."""
+        if self._sudo is None or self._exchange.started or now < self._sudo.deadline:
+            return
+        # With a keyboard, a person sees what sudo wants, and can type it.
+        if self._keyboard is None:
+            raise SudoSilent
+
     def _answer(self, sudo: SudoAnswer) -> None:
-        if sudo.password is not None:
-            if sudo.dialogue.state is SudoState.REFUSED:
-                self._is_refused = True
-            else:
-                self._pending = memoryview(sudo.password + b"\n")
-        elif self._keyboard is not None:
-            self._pty.write(f"\r{sudo.question}")
-        else:
+        if sudo.dialogue.state is SudoState.ANSWERED:
+            begun = time.monotonic()
+            sudo.credential = sudo.find()
+            self._paused += time.monotonic() - begun
+            sudo.deadline = time.monotonic() + SUDO_TIMEOUT
+        if sudo.dialogue.state is SudoState.REFUSED or sudo.credential is None:
             self._is_refused = True
+        else:
+            self._password, self._password_sent = sudo.credential.secret, 0
+
+    def _send_password(self, password: Secret) -> None:
+        def line() -> bytes:
+            return f"{password.reveal()}\n".encode(errors="surrogateescape")
+
+        # No frame that a traceback may show is to hold it.
+        sent = self._password_sent
+        self._password_sent += without_frames(lambda: self._channel.send(line()[sent:]))
+        if self._password_sent >= without_frames(lambda: len(line())):
+            self._password = None
 
     def _send(self) -> None:
+        if self._password is not None:
+            self._send_password(self._password)
+            if self._password is not None:
+                return
         while self._pending and (sent := self._channel.send(bytes(self._pending[:_CHUNK]))):
             self._pending = self._pending[sent:]
         if (
@@ -259,8 +344,11 @@ class _Loop:
 
     def _wait(self, timeout: float) -> None:
         readers = [fd for fd in (self._keyboard, self._resized) if fd is not None]
-        for fd in self._channel.wait(readers, bool(self._pending), timeout):
-            data = os.read(fd, 4096)
+        for fd in self._channel.wait(readers, bool(self._pending or self._password), timeout):
+            data = b""
+            # A terminal that has hung up is an error.
+            with contextlib.suppress(OSError):
+                data = os.read(fd, 4096)
             if fd == self._resized:
                 self._channel.resize(*self._pty.get_size())
             elif data:
@@ -272,10 +360,16 @@ class _Loop:
 def _screen(stream: TextIO) -> Callable[[bytes, bool], None]:
     """Return what shows bytes on a stream, also when a character arrives in two pieces."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    is_broken = False
 
     def show(data: bytes, final: bool) -> None:
-        if text := decoder.decode(data, final):
+        nonlocal is_broken
+        text = decoder.decode(data, final)
+        if text and not is_broken:
+            # It stays so when this fails: that is raised once, and ends the command.
+            is_broken = True
             write_text(stream, text)
+            is_broken = False
 
     return show
 

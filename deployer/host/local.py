@@ -9,16 +9,20 @@ import getpass
 import os
 import pwd
 import select
+import shutil
 import signal
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
+from ..exceptions import ConnectionFailedException
 from ..pseudo_terminal import Pty
 from .base import Host
 from .channel import Channel
-from .files import FileSystem, LocalFileSystem
+from .files import FileSystem, LocalFileSystem, file_errors
+from .forwarding import Stream, connect_here, listen_here
 
 __all__ = ["LocalHost"]
 
@@ -42,7 +46,14 @@ class LocalHost(Host):
 
     @contextlib.contextmanager
     def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:
-        channel = _LocalChannel(self.shell or _login_shell(), line, self.pty if in_pty else None)
+        shell = self.shell or _login_shell()
+        try:
+            channel = _LocalChannel(shell, line, self.pty if in_pty else None)
+        except OSError as error:
+            raise ConnectionFailedException(
+                f"{self.slug}: cannot start a command in the shell {shell}: "
+                f"{error.strerror or error}{_start_hint(error)}"
+            ) from error
         try:
             yield channel
         finally:
@@ -52,8 +63,17 @@ class LocalHost(Host):
     def _open_files(self) -> Iterator[FileSystem]:
         yield LocalFileSystem()
 
+    def _connect_from_host(self, address: str, port: int) -> Stream:
+        return connect_here(address, port)
+
+    def _listen_on_host(
+        self, address: str, port: int, take: Callable[[Stream], None]
+    ) -> contextlib.AbstractContextManager[int]:
+        return listen_here(address, port, take)
+
     def _session_directory(self) -> str:
-        return os.getcwd()
+        with file_errors(self.slug, ".", "find the directory of this process,"):
+            return os.getcwd()
 
     def get_home_directory(self, username: str | None = None) -> str:
         """Return the home directory of a user, of the own one by default."""
@@ -69,6 +89,14 @@ def _login_shell() -> str:
         if os.path.basename(shell) not in ("", "false", "nologin") and os.access(shell, os.X_OK):
             return shell
     return "/bin/sh"
+
+
+def _start_hint(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR):
+        return "; check `shell`"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "; raise the limit on open files (ulimit -n), or run less at once"
+    return ""
 
 
 class _LocalChannel:
@@ -99,6 +127,9 @@ class _LocalChannel:
             os.set_blocking(self._input, False)
         else:
             environment["TERM"] = terminal.term
+            if shutil.which(shell) is None:
+                # In the terminal, it would be the error of a shell that nobody asked for.
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             ours, theirs = os.openpty()
             _set_size(ours, *terminal.get_size())
             try:
@@ -161,6 +192,9 @@ class _LocalChannel:
     def at_end(self) -> bool:
         return not self._outputs
 
+    def has_caught_up(self) -> bool:
+        return True
+
     def exit_status_ready(self) -> bool:
         return self._process.poll() is not None
 
@@ -212,11 +246,18 @@ class _LocalChannel:
 
     def terminate(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            # The group outlives its leader while anything that the command started still runs.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(1.0)
+            # They outlive their leader while anything that the command started still runs.
+            for group in (groups := _groups_of(self._process.pid)):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, number)
+            deadline = time.monotonic() + 1.0
+            pause = 0.005
+            while self._process.poll() is None or groups:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(pause)
+                pause = min(pause * 2, 0.05)
+                groups = _groups_of(self._process.pid)
 
     def close(self) -> None:
         if self._process.poll() is None:
@@ -226,6 +267,31 @@ class _LocalChannel:
                 os.close(fd)
         self._outputs = {}
         self._input = self._ended = None
+
+
+def _groups_of(session: int) -> set[int]:
+    """Return the process groups of a session (setsid(2)) in which something runs that is ours.
+
+    They are several under ``timeout``, and with ``set -m``. Without ``/proc``, it is the group of
+    the leader, as long as there is one.
+    """
+    if not os.path.isdir(f"/proc/{os.getpid()}"):
+        try:
+            os.killpg(session, 0)
+        except (ProcessLookupError, PermissionError):
+            return set()
+        return {session}
+    groups = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        # Anything may be gone by now.
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{name}/stat", "rb") as file:
+                # Behind the name, which may have spaces and parentheses in it.
+                state, _, group, its_session = file.read().rpartition(b")")[2].split()[:4]
+            is_ours = os.geteuid() in (0, os.stat(f"/proc/{name}").st_uid)
+            if int(its_session) == session and state != b"Z" and is_ours:
+                groups.add(int(group))
+    return groups
 
 
 def _poll(readers: Sequence[int], writers: Sequence[int], timeout: float) -> set[int]:

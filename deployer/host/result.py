@@ -28,7 +28,8 @@ class RunResult(str):
     stderr: str
     #: The exit status; None when the command was ended by a signal, or was stopped.
     exit_status: int | None
-    #: The name of the signal that ended it, without ``SIG`` (``'KILL'``); None otherwise.
+    #: The name of the signal that ended it, without ``SIG`` (``'KILL'``); None otherwise. SSH has
+    #: names for the usual ones only; sshd calls all others ``SIG@openssh.com``.
     exit_signal: str | None
     #: The command as it was passed to ``run``.
     command: str

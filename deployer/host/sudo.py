@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from enum import Enum
 from typing import NamedTuple
 
+from ..exceptions import SudoAuthenticationFailed, SudoFailed
+from ..secret import shown_command
 from .command import SudoPrompt
+from .credentials import Credential
+from .result import RunResult
 
-__all__ = ["Heard", "SudoDialogue", "SudoState", "new_prompt"]
+__all__ = ["Heard", "SudoDialogue", "SudoState", "failure", "new_prompt"]
 
 
 def new_prompt() -> SudoPrompt:
@@ -82,6 +87,65 @@ class SudoDialogue:
         """Return what was held back because it might have become a prompt."""
         held, self._held = self._held, b""
         return held
+
+
+def failure(
+    slug: str,
+    who: str,
+    ended: RunResult,
+    state: SudoState,
+    credential: Credential | None,
+    *,
+    gave_up: bool,
+    in_pty: bool,
+    is_asked: bool,
+) -> SudoFailed:
+    """Return the error for a command that sudo did not run.
+
+    :param who: the user, and where.
+    :param ended: what sudo has said.
+    :param credential: what it was answered.
+    :param gave_up: whether it was ended by us.
+    :param is_asked: whether there is a person, who is asked for what is missing.
+    """
+    command = shown_command(ended.command)
+    lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines()]
+    said = "; ".join(filter(None, lines))
+    if state is SudoState.REFUSED:
+        again = (
+            "call it again to be asked again"
+            if credential is not None and credential.was_asked
+            else "correct `password` in the host's class"
+        )
+        return SudoAuthenticationFailed(
+            f"{slug}: sudo refused the password of {who} for {command}; it was tried once: {again}"
+        )
+    if gave_up and state is SudoState.ANSWERED and credential is None:
+        missing = (
+            "nobody answered"
+            if is_asked
+            else "the host has none, nor is there anybody to ask: set `password` in its class, "
+            "run it alone at a terminal first, or allow it with NOPASSWD in sudoers"
+        )
+        return SudoAuthenticationFailed(
+            f"{slug}: sudo wants a password for {who} to run {command}; {missing}"
+        )
+    if gave_up:
+        asked = f"it said {said!r}" if said else "it said nothing"
+        return SudoFailed(
+            f"{slug}: sudo did not go on to run {command}; {asked}. If it waits for an answer, "
+            "run it at a terminal, where a person can give one"
+        )
+    hint = ""
+    if ended.exit_status == 127:
+        hint = "; is sudo installed there? A host whose `username` is root needs none"
+    elif not in_pty and re.search(r"\btty\b", said):
+        hint = "; pass interactive=True to run it in a terminal"
+    # With `passwd_tries=1`, it does not ask a second time.
+    refused = "incorrect password" in said or "incorrect authentication" in said
+    kind = SudoAuthenticationFailed if refused else SudoFailed
+    said = said or f"exit status {ended.exit_status}"
+    return kind(f"{slug}: sudo did not run {command}: {said}{hint}")
 
 
 def _overlap(data: bytes, word: bytes) -> int:

@@ -16,6 +16,8 @@ __all__ = ["VagrantHost"]
 
 # The name that we have Vagrant give to the machine in its ssh config.
 _ALIAS = "vagrant"
+# Seconds that Vagrant may take to answer.
+_LONGEST = 120.0
 
 
 class _VagrantConfig:
@@ -30,8 +32,8 @@ class _VagrantConfig:
             command.append(owner.vagrant_machine)
         try:
             return _config_file(tuple(command), owner.vagrant_directory)
-        except (OSError, subprocess.CalledProcessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = (isinstance(error, subprocess.CalledProcessError) and error.stderr) or str(error)
             raise ConnectionFailedException(
                 f"{owner.slug}: `{' '.join(command)}` in {owner.vagrant_directory!r} failed: "
                 f"{said.strip()}; is the machine up (`vagrant up`), and is `vagrant_directory` "
@@ -56,7 +58,7 @@ class VagrantHost(SSHHost):
 @cache
 def _config_file(command: tuple[str, ...], directory: str) -> str:
     config = subprocess.run(
-        command, cwd=directory, check=True, capture_output=True, encoding="utf-8"
+        command, cwd=directory, check=True, capture_output=True, encoding="utf-8", timeout=_LONGEST
     ).stdout
     descriptor, name = tempfile.mkstemp("-vagrant-ssh-config")
     atexit.register(os.unlink, name)

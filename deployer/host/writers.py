@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import secrets
+import re
 import shlex
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from ..exceptions import DeployerException
-from .files import FileSystem, Stat, copy_stream
+from ..exceptions import ConnectionLost, DeployerException
+from .files import FileSystem, Stat, check_regular, copy_stream, space_errors
+from .staging import SUFFIX, Staging, staging_path
 
-__all__ = ["AtomicWriter", "SudoWriter", "Writer"]
+__all__ = ["AtomicWriter", "SudoWriter", "Writer", "open_atomic"]
 
 
 class Writer(Protocol):
@@ -30,62 +31,84 @@ class Writer(Protocol):
     def abort(self) -> None: ...
 
 
+def open_atomic(
+    files: FileSystem,
+    path: str,
+    *,
+    append: bool = False,
+    exclusive: bool = False,
+    new_mode: int | None = None,
+) -> AtomicWriter:
+    """Return what writes a file; where the path is a symlink, the file that it leads to.
+
+    The file keeps its mode and owner. A new one gets ``new_mode``, or what the host's umask gives.
+    """
+    target, existing = _follow(files, path)
+    if existing is not None:
+        if exclusive:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        check_regular(existing)
+    staging = Staging(files, staging_path(target))
+    mode = new_mode if existing is None else existing.permissions
+    writer = AtomicWriter(files, staging, target, existing, mode=mode, done=staging.close)
+    if append and existing is not None:
+        try:
+            with files.open(target, "rb") as old:
+                copy_stream(old, writer.write)
+        except BaseException:
+            writer.abort()
+            raise
+    return writer
+
+
 class AtomicWriter:
     """Writes a file beside its target, and renames it over the target at ``commit``.
 
-    The target keeps its mode and owner; where it is a symlink, the file that it leads to is
-    written. A new file gets ``new_mode``, or what the host's umask gives.
+    :param existing: the target, if there is one: the new file gets its owner.
+    :param mode: the permissions; None to leave them to the host's umask.
+    :param mtime: when it was changed, if that is not now.
+    :param done: called when the file is in its place, or given up.
     """
 
     def __init__(
         self,
         files: FileSystem,
-        path: str,
+        staging: Staging,
+        target: str,
+        existing: Stat | None,
         *,
-        append: bool = False,
-        exclusive: bool = False,
-        new_mode: int | None = None,
+        mode: int | None,
+        mtime: float | None = None,
+        done: Callable[[], None] = lambda: None,
     ) -> None:
         self._files = files
-        self._target, self._existing = _follow(files, path)
-        if self._existing is not None:
-            if exclusive:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            _check_regular(self._existing)
-        directory, name = posixpath.split(self._target)
-        self._temporary = posixpath.join(directory, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
+        self._staging = staging
+        self._target = target
+        self._existing = existing
+        self._mode = mode
+        self._mtime = mtime
+        self._done = done
         self._size = 0
+        self._directory = posixpath.dirname(target)
         try:
-            self._file = files.open(self._temporary, "xb")
+            with space_errors(files, self._directory):
+                self._path, self._file = staging.make(lambda path: files.open(path, "xb"))
         except BaseException:
-            # An interrupt may come when the file has just been made.
-            self._remove()
-            raise
-        try:
-            self._mode = new_mode
-            if self._existing is not None:
-                self._mode = self._existing.permissions
-            elif self._mode is None:
-                self._mode = files.stat(self._temporary).permissions
-            # Nobody else reads what is not finished; it is empty until here.
-            files.chmod(self._temporary, 0o600)
-            if append and self._existing is not None:
-                with files.open(self._target, "rb") as existing:
-                    copy_stream(existing, self.write)
-        except BaseException:
-            self.abort()
+            done()
             raise
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        with space_errors(self._files, self._directory):
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
         self._size += len(data)
 
     def commit(self) -> None:
         files = self._files
-        self._file.close()
-        arrived = files.stat(self._temporary)
+        with space_errors(files, self._directory):
+            self._file.close()
+        arrived = files.lstat(self._path)
         if arrived.st_size != self._size:
             raise OSError(
                 errno.EIO, f"{arrived.st_size} of {self._size} bytes arrived (disk full?)"
@@ -95,13 +118,20 @@ class AtomicWriter:
             (existing.st_uid, existing.st_gid) != (arrived.st_uid, arrived.st_gid)
         ):
             self._keep_owner(existing)
-        assert self._mode is not None
-        files.chmod(self._temporary, self._mode)
-        files.replace(self._temporary, self._target)
+            # Without what a change of the owner takes away.
+            arrived = files.lstat(self._path)
+        if self._mode is not None and self._mode != arrived.permissions:
+            files.chmod(self._path, self._mode)
+        if self._mtime is not None:
+            files.utime(self._path, self._mtime)
+        with _in_doubt(self._target), space_errors(files, self._directory):
+            files.replace(self._path, self._target)
+        self._staging.moved(self._path)
+        self._done()
 
     def _keep_owner(self, existing: Stat) -> None:
         try:
-            self._files.chown(self._temporary, existing.st_uid, existing.st_gid)
+            self._files.chown(self._path, existing.st_uid, existing.st_gid)
         except OSError as error:
             raise PermissionError(
                 errno.EPERM,
@@ -112,17 +142,15 @@ class AtomicWriter:
     def abort(self) -> None:
         with suppress(OSError, DeployerException):
             self._file.close()
-        self._remove()
-
-    def _remove(self) -> None:
-        with suppress(OSError, DeployerException):
-            self._files.remove(self._temporary)
+        self._staging.remove(self._path)
+        self._done()
 
 
 class SudoWriter:
     """Writes a file into a private directory; root puts it in place at ``commit``.
 
     :param run_as_root: runs a shell script as root, and raises when it fails.
+    :param user: whose private directory it is.
     """
 
     def __init__(
@@ -131,77 +159,132 @@ class SudoWriter:
         path: str,
         run_as_root: Callable[[str], object],
         *,
+        user: str,
         append: bool = False,
         exclusive: bool = False,
         new_mode: int | None = None,
     ) -> None:
-        self._files = files
         self._path = path
         self._run_as_root = run_as_root
         self._append = append
         self._exclusive = exclusive
         self._new_mode = 0o644 if new_mode is None else new_mode
-        self._directory = f"/tmp/deployer-{secrets.token_hex(16)}"
-        self._staged = f"{self._directory}/file"
-        files.mkdir(self._directory, 0o700)
+        self._directory = f"/tmp/deployer-{re.sub('[^A-Za-z0-9_.-]', '_', user)}{SUFFIX}"
+        self._files = files
+        self._staging = Staging(files, self._directory)
+        self._size = 0
         try:
-            self._writer = AtomicWriter(files, self._staged, new_mode=0o600)
+            with space_errors(files, "/tmp"):
+                self._staged, self._file = self._staging.make(lambda path: files.open(path, "xb"))
         except BaseException:
-            self._clean_up()
+            self._staging.close()
             raise
 
     def write(self, data: bytes) -> None:
-        self._writer.write(data)
+        with space_errors(self._files, "/tmp"):
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        self._size += len(data)
 
     def commit(self) -> None:
-        self._writer.commit()
-        self._run_as_root(
-            _INSTALL.format(
-                source=shlex.quote(self._staged),
-                target=shlex.quote(self._path),
-                mode=f"{self._new_mode:o}",
-                append=int(self._append),
-                exclusive=int(self._exclusive),
-            )
+        with space_errors(self._files, "/tmp"):
+            self._file.close()
+        script = _INSTALL.format(
+            source=shlex.quote(self._staged),
+            size=self._size,
+            target=shlex.quote(self._path),
+            mode=f"{self._new_mode:o}",
+            append=int(self._append),
+            exclusive=int(self._exclusive),
+            suffix=f".root{SUFFIX}",
         )
-        self._clean_up()
+        with _in_doubt(self._path):
+            self._run_as_root(script)
+        self._staging.close()
 
     def abort(self) -> None:
-        self._writer.abort()
-        self._clean_up()
-
-    def _clean_up(self) -> None:
         with suppress(OSError, DeployerException):
-            self._files.remove(self._staged)
-        with suppress(OSError, DeployerException):
-            self._files.rmdir(self._directory)
+            self._file.close()
+        self._staging.close()
 
 
-# `cp -p` gives the temporary file the target's mode and owner; then only its content is replaced.
+@contextmanager
+def _in_doubt(path: str) -> Iterator[None]:
+    """Say what is not known when the connection is lost while a file takes its place."""
+    try:
+        yield
+    except ConnectionLost as error:
+        raise ConnectionLost(
+            f"{error}; whether {path} is the old file or the new one is unknown, but it is whole: "
+            "write it again",
+            error.result,
+        ) from error
+
+
+# As in `staging`, but root's own: what is written lies in a private directory beside the target,
+# called after the process that writes it, and what a process that has ended left is removed. Only
+# its content is new: cp gives it the owner, the mode, and more of what the target has.
 _INSTALL = """\
 set -e
 umask 077
+LC_ALL=C
+export LC_ALL
 source={source} target={target}
 fail() {{ echo "$1" >&2; exit 1; }}
 if [ -L "$target" ]; then
-    target=$(readlink -f -- "$target"; echo .) && target=${{target%??}}
+    found=$(readlink -f -- "$target" && echo .) || fail "its symbolic link leads nowhere"
+    target=${{found%??}}
 fi
 if [ -e "$target" ]; then
     [ {exclusive} = 0 ] || fail "File exists"
     [ ! -d "$target" ] || fail "Is a directory"
-    [ -f "$target" ] || fail "Not a regular file"
+    [ -f "$target" ] || fail "it is not a regular file"
 fi
 case $target in */*) directory=${{target%/*}}/ ;; *) directory=./ ;; esac
-temporary=$(mktemp "$directory.deployer.XXXXXXXXXX")
-trap 'rm -f -- "$temporary"' EXIT
+[ -d "$directory" ] || fail "No such file or directory"
+host=$(uname -n)
+stage="$directory.$(printf %.40s "${{target##*/}}"){suffix}"
+temporary=$stage/$host:$$
+leave() {{
+    rm -f -- "$temporary" 2>/dev/null || true
+    rmdir -- "$stage" 2>/dev/null || true
+}}
+trap leave EXIT
+trap 'exit 1' HUP INT TERM
+enter() {{
+    mkdir -- "$stage" 2>/dev/null && return
+    if [ -d "$stage" ] && [ ! -L "$stage" ] && [ -O "$stage" ]; then
+        for left in "$stage"/*; do
+            case ${{left##*/}} in
+            "$host":*)
+                pid=${{left##*:}}
+                kill -0 "$pid" 2>/dev/null && [ "$pid" != $$ ] || rm -f -- "$left"
+                ;;
+            *) find "$left" -mtime +0 -exec rm -f -- {{}} + 2>/dev/null || true ;;
+            esac
+        done
+    elif [ -e "$stage" ] || [ -L "$stage" ]; then
+        stage=$stage-$$
+        temporary=$stage/$host:$$
+        mkdir -- "$stage"
+    fi
+}}
+tries=0
+until enter && {{ true >"$temporary"; }} 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 20 ] || {{ mkdir -p -- "$stage"; true >"$temporary"; break; }}
+done
 if [ -e "$target" ]; then
-    cp -p -- "$target" "$temporary"
-else
-    chmod {mode} "$temporary"
+    cp --attributes-only --preserve=all -- "$target" "$temporary" 2>/dev/null ||
+        cp -p -- "$target" "$temporary"
+    true >"$temporary"
+    [ {append} = 0 ] || cat -- "$target" >"$temporary"
 fi
-if [ {append} = 1 ]; then cat -- "$source" >> "$temporary"; else cat -- "$source" > "$temporary"; fi
+[ "$(wc -c <"$source")" -eq {size} ] || fail "not all of {size} bytes arrived (disk full?)"
+cat -- "$source" >>"$temporary"
+[ -e "$target" ] || chmod {mode} -- "$temporary"
 mv -f -- "$temporary" "$target"
-trap - EXIT
 """
 
 
@@ -216,10 +299,3 @@ def _follow(files: FileSystem, path: str) -> tuple[str, Stat | None]:
             return path, found
         path = posixpath.join(posixpath.dirname(path), files.readlink(path))
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-
-
-def _check_regular(found: Stat) -> None:
-    if found.is_dir:
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not found.is_file:
-        raise OSError(errno.EINVAL, "it is not a regular file")

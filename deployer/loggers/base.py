@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..secret import knows_secrets, redact
+
 __all__ = [
     "DummyLoggerInterface",
     "Entry",
@@ -40,7 +42,11 @@ class Entry:
 
 @dataclass(eq=False)
 class GroupEntry(Entry):
-    """A call of an action, and everything that happens in it."""
+    """A call of an action, and everything that happens in it.
+
+    Of the arguments, texts are without secrets, also those in lists, tuples, sets and dicts. Other
+    objects are passed as they are.
+    """
 
     name: str
     args: tuple[Any, ...] = ()
@@ -87,6 +93,9 @@ class ForkEntry(Entry):
 class Logger:
     """Receives what happens. Override the hooks you need; these do nothing.
 
+    No secret is in the texts that it gets: commands, paths, messages and arguments. An exception
+    is passed as it was raised; ``default.describe_error`` gives its text without secrets.
+
     Hooks are called from whatever thread the thing happens in. One that raises breaks nothing:
     its first exception is reported to the ``logging`` module, as an error of ``deployer.loggers``.
     """
@@ -118,6 +127,23 @@ class Logger:
 
     def log_message(self, text: str) -> None:
         """An action has something to say."""
+
+
+def _redact_all(value: Any, depth: int = 4) -> Any:
+    """Return an argument of an action without the secrets in it, to some depth."""
+    if not depth or not knows_secrets():
+        return value
+    # Exactly these: a subclass may take other arguments, and be no plain container.
+    kind = type(value)
+    if kind is str:
+        return redact(value)
+    if kind is dict:
+        return {
+            _redact_all(key, depth - 1): _redact_all(item, depth - 1) for key, item in value.items()
+        }
+    if kind in (list, tuple, set, frozenset):
+        return kind(_redact_all(item, depth - 1) for item in value)
+    return value
 
 
 class _Attachment:
@@ -186,7 +212,8 @@ class LoggerInterface:
     @contextmanager
     def group(self, name: str, /, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
         """Report what happens in the ``with`` block as one action."""
-        with self._report(GroupEntry(name, args, kwargs), "enter_group", "leave_group") as entry:
+        group = GroupEntry(name, _redact_all(args), _redact_all(kwargs))
+        with self._report(group, "enter_group", "leave_group") as entry:
             yield entry
 
     @contextmanager
@@ -201,7 +228,7 @@ class LoggerInterface:
         interactive: bool = False,
     ) -> Iterator[RunEntry]:
         """Report a command; the caller sets ``entry.exit_status`` before the block ends."""
-        run = RunEntry(host, command, use_sudo, user, sandbox, interactive)
+        run = RunEntry(host, redact(command), use_sudo, user, sandbox, interactive)
         with self._report(run, "start_run", "end_run") as entry:
             yield entry
 
@@ -210,7 +237,7 @@ class LoggerInterface:
         self, host: str, path: str, *, mode: str, use_sudo: bool = False, sandbox: bool = False
     ) -> Iterator[FileEntry]:
         """Report a file that is open during the ``with`` block."""
-        file = FileEntry(host, path, mode, use_sudo, sandbox)
+        file = FileEntry(host, redact(path), mode, use_sudo, sandbox)
         with self._report(file, "start_file", "end_file") as entry:
             yield entry
 
@@ -227,7 +254,7 @@ class LoggerInterface:
 
     def log_message(self, text: str) -> None:
         """Report a text."""
-        self._call(self._attachments, "log_message", text)
+        self._call(self._attachments, "log_message", redact(text))
 
     @contextmanager
     def _report(self, entry: E, start: str, end: str) -> Iterator[E]:

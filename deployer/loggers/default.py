@@ -8,6 +8,7 @@ from typing import TextIO
 
 from ..exceptions import ActionException
 from ..pseudo_terminal import write_text
+from ..secret import redact
 from ..utils.colours import paint, shows_colours
 from .base import Entry, FileEntry, ForkEntry, GroupEntry, Logger, RunEntry
 
@@ -139,7 +140,7 @@ def describe_end(entry: Entry) -> str:
 def describe_error(error: BaseException) -> str:
     """Say in a line what an exception is about: its type, and its message's first line."""
     error = _unwrap(error)
-    message = str(error).strip().partition("\n")[0]
+    message = redact(str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..pseudo_terminal import Pty
 
-__all__ = ["DEFAULT_FAN_OUT", "Job", "Outcome", "run"]
+__all__ = ["DEFAULT_FAN_OUT", "Interrupted", "Job", "Outcome", "run"]
 
 T = TypeVar("T")
 
@@ -41,12 +41,49 @@ class Outcome(Generic[T]):
     error: Exception | None = None
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while several jobs ran; what had become of them until then is kept.
+
+    ``outcomes`` are those of the jobs that had ended, ``stopped`` names the ones that ran, and
+    ``not_begun`` the others.
+    """
+
+    def __init__(
+        self, outcomes: Sequence[Outcome[Any]], stopped: Sequence[str], not_begun: Sequence[str]
+    ) -> None:
+        super().__init__(outcomes, stopped, not_begun)
+        self.outcomes = list(outcomes)
+        self.stopped = list(stopped)
+        self.not_begun = list(not_begun)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What the jobs that had ended well returned, by name."""
+        return {outcome.name: outcome.result for outcome in self.outcomes if not outcome.error}
+
+    def __str__(self) -> str:
+        failed = [outcome.name for outcome in self.outcomes if outcome.error]
+        parts = {
+            "done": list(self.results),
+            "failed": failed,
+            "stopped": self.stopped,
+            "not begun": self.not_begun,
+        }
+        return "; ".join(f"{what}: {_some(names)}" for what, names in parts.items() if names)
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) <= 5:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
 def run(pty: Pty, jobs: Sequence[Job[T]], fan_out: int = DEFAULT_FAN_OUT) -> list[Outcome[T]]:
     """Run all jobs, at most ``fan_out`` at once, and return their outcomes in the same order.
 
     A single job runs in this thread, in ``pty`` itself; of several, each gets a Pty of its own.
     A job's failure ends in its outcome and stops no other. Ctrl-C starts no more jobs, interrupts
-    those that run, gives them a few seconds to stop and is raised again.
+    those that run, gives them a few seconds to stop, and is raised again as Interrupted.
     """
     if fan_out < 1:
         raise ValueError(f"fan_out is {fan_out}; at least one job has to run at a time")
@@ -83,6 +120,7 @@ class _Pool(Generic[T]):
         self._ended = 0
         self._ptys: list[Pty] = []
         self._waiting: deque[tuple[int, str, Callable[[], T]]] = deque()
+        self._begun: set[int] = set()
         self._outcomes: dict[int, Outcome[T]] = {}
         self._stopped_by: BaseException | None = None
 
@@ -98,13 +136,24 @@ class _Pool(Generic[T]):
                 thread.start()
                 started += 1
             self._wait_for(started, None)
-        except BaseException:
+        except BaseException as error:
             self._stop()
             self._wait_for(started, _TIME_TO_STOP)
-            raise
+            self._stopped_by = error
+        if isinstance(self._stopped_by, KeyboardInterrupt):
+            raise self._interrupted([name for name, _ in jobs]) from None
         if self._stopped_by is not None:
             raise self._stopped_by
         return [self._outcomes[index] for index in range(len(jobs))]
+
+    def _interrupted(self, names: Sequence[str]) -> Interrupted:
+        # A job that did not notice may end at any moment.
+        outcomes, begun = dict(self._outcomes), set(self._begun)
+        return Interrupted(
+            [outcomes[index] for index in sorted(outcomes)],
+            [names[index] for index in sorted(begun - set(outcomes))],
+            [name for index, name in enumerate(names) if index not in begun],
+        )
 
     def _wait_for(self, threads: int, timeout: float | None) -> None:
         # Not by joining them: a join that Ctrl-C interrupts leaves Python 3.11 believing that the
@@ -137,6 +186,7 @@ class _Pool(Generic[T]):
                 index, name, function = self._waiting.popleft()
             except IndexError:
                 return
+            self._begun.add(index)
             try:
                 self._outcomes[index] = _attempt(name, function)
             except BaseException as error:

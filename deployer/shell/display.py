@@ -176,7 +176,8 @@ def _get_cell_name(cell: Any) -> str:
 def _describe_leaf(error: BaseException) -> str:
     match error:
         case KeyboardInterrupt():
-            return "Interrupted"
+            # Of several hosts, it says which of them were done.
+            return f"Interrupted ({error})" if str(error) else "Interrupted"
         case SystemExit():
             return f"The action asked to end the program (status {error.code})"
         case ExecCommandFailed():

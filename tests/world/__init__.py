@@ -10,6 +10,7 @@ indexes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -32,6 +33,7 @@ SHELLS = {
     "fisher": "/usr/bin/fish",
     "tcsher": "/usr/bin/tcsh",
     "zsher": "/usr/bin/zsh",
+    "dasher": "/bin/dash",
 }
 
 _INIT = Path(__file__).with_name("init.sh")
@@ -126,7 +128,6 @@ class World:
     def _command(self, argv: Sequence[str], user: str | None) -> list[str]:
         if user is None:
             return [*self._enter, *argv]
-        in_home = ["sh", "-c", 'cd && exec "$@"', "sh", *argv]
         environment = [f"{name}={value}" for name, value in self._environment(user).items()]
         in_home = ["sh", "-c", 'cd && exec "$@"', "sh", *argv]
         return [*self._enter, "runuser", "-u", user, "--", "env", "-i", *environment, *in_home]
@@ -141,7 +142,6 @@ class World:
         }
 
 
-_SFTP = "Subsystem sftp /usr/lib/openssh/sftp-server"
 _END_SERVER = 'pid=$(cat "$1") && pkill -P "$pid"; kill "$pid"'
 
 
@@ -195,9 +195,15 @@ def _wait_for_port(port: int, seconds: float = 10) -> None:
             time.sleep(0.005)
 
 
+# Below those that Linux gives to whoever asks for any, and apart from those of other test runs.
+_ports = itertools.cycle(range(10000 + os.getpid() * 97 % 18000, 32000))
+
+
 def free_port() -> int:
-    """Return a TCP port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of loopback that was free a moment ago, another one each time."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports are a cycle")

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import getpass
-import glob
 import os
 import re
-import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
-import paramiko
-
 from ...exceptions import ConnectionFailedException
+from ...pseudo_terminal import Pty, write_text
 from ...secret import Secret
+from . import ssh_config
+from .ssh_config import Options
+from .ssh_keywords import ConfigError, split_jump
+from .ssh_patterns import expand, matches
+from .unsupported import is_binary, unsupported
 
-__all__ = ["Gateway", "HostSettings", "Settings", "resolve"]
+__all__ = ["Gateway", "HostSettings", "Settings", "report_unsupported", "resolve"]
 
-_SYSTEM_CONFIG = "/etc/ssh/ssh_config"
-_USER_CONFIG = "~/.ssh/config"
 _DEFAULT_TIMEOUT = 10.0
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# A dead peer has to be noticed, so unlike ssh we ask.
+_DEFAULT_KEEPALIVE = 15.0
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
+_USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+_GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+# What our ways of logging in are switched off by.
+_AUTHENTICATIONS = {
+    "publickey": "pubkeyauthentication",
+    "keyboard-interactive": "kbdinteractiveauthentication",
+    "password": "passwordauthentication",
+}
+# They would mean something to the shell of a ProxyCommand; ssh refuses them, too.
+_NO_ADDRESS = re.compile(r"""^-|['"`$\\;&<>|(){}\s\x00-\x1f\x7f]""")
+_NO_USERNAME = re.compile(r"""^-|['"`;&<>|(){}\x00-\x1f\x7f]|\s-|\\$""")
 
 
 class HostSettings(Protocol):
@@ -76,27 +87,32 @@ class Gateway:
     username: str | None
     config_filename: str | None
     reject_unknown_hosts: bool
-    password: str | Secret | Callable[[], str | Secret] | None = None
+    password: str | Secret | Callable[[], str | Secret] | None = field(default=None, repr=False)
     key_filename: str | None = None
-    rsa_key: str | Secret | None = None
-    rsa_key_password: str | Secret | Callable[[], str | Secret] | None = None
+    rsa_key: str | Secret | None = field(default=None, repr=False)
+    rsa_key_password: str | Secret | Callable[[], str | Secret] | None = field(
+        default=None, repr=False
+    )
     timeout: float | None = None
     keepalive_interval: float | None = None
 
     @classmethod
     def of(cls, host: HostSettings, jump: str) -> Gateway:
-        """Return the gateway that a word of ProxyJump names: ``[user@]host[:port]`` or a URI."""
-        user, _, place = jump.removeprefix("ssh://").rpartition("@")
-        if place.startswith("["):
-            name, _, port = place[1:].partition("]")
-            port = port.removeprefix(":")
-        else:
-            name, _, port = place.partition(":")
+        """Return the gateway that a word of ProxyJump names: ``[user@]host[:port]`` or a URI.
+
+        It is looked up in the same config as the host.
+        """
+        try:
+            user, name, port = split_jump(jump)
+        except ValueError as error:
+            raise ConnectionFailedException(
+                f"{host.slug}: {error}: write [user@]host[:port], an address of IPv6 in brackets"
+            ) from error
         return cls(
             slug=f"{host.slug} (through {name})",
             address=name,
-            port=int(port) if port else None,
-            username=user or None,
+            port=port,
+            username=user,
             config_filename=host.config_filename,
             reject_unknown_hosts=host.reject_unknown_hosts,
         )
@@ -116,6 +132,8 @@ class Settings:
     key_filenames: tuple[str, ...]
     #: Whether the keys were asked for, so that a missing one is an error.
     keys_are_explicit: bool
+    #: Whether keys of the agent are tried that are not among `key_filenames`; not where the class
+    #: names a key.
     use_agent: bool
     proxy_command: str | None
     #: The hosts to go through, in the order in which they are dialled (ProxyJump).
@@ -165,10 +183,13 @@ class Settings:
     #: Whether nobody is to be asked for a password or a passphrase (BatchMode).
     batch_mode: bool = False
     #: Algorithms to use, the preferred ones first; empty for those that were measured to be best.
+    #: The first may begin with ``+``, ``-`` or ``^``: see ``ssh_patterns.choose``.
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     key_exchanges: tuple[str, ...] = ()
     host_key_algorithms: tuple[str, ...] = ()
+    #: A file of keys that no host may have (RevokedHostKeys).
+    revoked_host_keys: str | None = None
     #: What the config asks for that deployer cannot do: a line each, for a person to read.
     unsupported: tuple[str, ...] = ()
 
@@ -176,128 +197,185 @@ class Settings:
 def resolve(host: HostSettings) -> Settings:
     """Return the settings for a host: its own attributes, then the ssh config, then the defaults.
 
+    A host key that has changed is refused even with ``StrictHostKeyChecking no``; all its values
+    but ``yes`` have unknown keys accepted and remembered.
+
     :raises ConnectionFailedException: for a host without an address, or a config that cannot be
         read.
     """
-    if not host.address:
+    address = host.address
+    if not address:
         raise ConnectionFailedException(
             f"{host.slug}: the host has no address: set `address` in its class"
         )
-    # At the head of the config, where they win, and are known to %p and %r of a ProxyCommand.
-    head = ["Host *"]
-    head += [f"Port {host.port}"] if host.port else []
-    head += [f"User {host.username}"] if host.username else []
-    options = _lookup(host.slug, host.address, tuple(head), host.config_filename)
-
-    def flag(name: str) -> str:
-        return options.get(name, "").lower()
-
-    keys = (host.key_filename,) if host.key_filename else tuple(options.get("identityfile", ()))
-    explicit = bool(host.key_filename or host.rsa_key)
-    hostname = options.get("hostname", host.address)
-    jumps = options.get("proxyjump", "none")
-    interval = host.keepalive_interval
+    for name, text, forbidden in (
+        ("address", address, _NO_ADDRESS),
+        ("username", host.username, _NO_USERNAME),
+    ):
+        if text and forbidden.search(text):
+            raise ConnectionFailedException(
+                f"{host.slug}: the {name} {text!r} has characters that it must not have"
+            )
     try:
-        port = int(options.get("port") or 22)
-        timeout = host.timeout or _seconds(options.get("connecttimeout", "none"))
-        if interval is None:
-            interval = _seconds(options.get("serveraliveinterval", "none"))
-    except ValueError as error:
+        options = _lookup(address, host)
+        refused = options.lines.get("refuseconnection")
+        if refused:
+            raise ConfigError(f"{refused[0].where}: RefuseConnection {refused[0].rest}")
+        return _settings(host, options)
+    except ConfigError as error:
         raise ConnectionFailedException(
-            f"{host.slug}: cannot use the ssh config {host.config_filename} for {host.address}: "
-            f"{error}"
+            f"{host.slug}: cannot use the ssh config for {address}: {error}"
         ) from error
+
+
+def _lookup(address: str, host: HostSettings) -> Options:
+    filename = host.config_filename
+    user_file, system_file = filename, None
+    if filename == ssh_config.USER_CONFIG:
+        system_file = ssh_config.SYSTEM_CONFIG
+    elif filename is not None:
+        # As with `ssh -F`: a config that is named stands alone, and has to be there.
+        try:
+            os.stat(os.path.expanduser(filename))
+        except OSError as error:
+            raise ConfigError(f"{filename}: {error.strerror}") from error
+    return ssh_config.lookup(user_file, system_file, address, host.username, host.port)
+
+
+def _settings(host: HostSettings, options: Options) -> Settings:
+    port = int(options.get("port", "22"))
+    username = options.get("user") or ssh_config.local_user()
+    hostname = options.hostname
+    known = ssh_config.tokens(options, hostname, str(port), username)
+    alias = options.get("hostkeyalias").lower()
+    known["k"] = alias or options.address
+    few = {token: known[token] for token in "%hknpr"}
+
+    def paths(keyword: str) -> tuple[str, ...]:
+        return tuple(
+            expand(os.path.expanduser(path), known, line.where, variables=True)
+            for line in options.lines.get(keyword, ())
+            for path in line.values
+            if path.lower() != "none"
+        )
+
+    def expanded(keyword: str) -> tuple[str, ...]:
+        return tuple(
+            # In a URI, a % begins a character.
+            value if value.startswith("ssh://") else expand(value, few, line.where)
+            for line in options.lines.get(keyword, ())
+            for value in line.values
+            if value.lower() != "none"
+        )
+
+    def flag(keyword: str, default: str = "no") -> bool:
+        return options.get(keyword, default) == "yes"
+
+    if host.key_filename:
+        keys: tuple[str, ...] = (os.path.expanduser(host.key_filename),)
+    elif host.rsa_key:
+        keys = ()
+    elif "identityfile" in options.lines:
+        keys = paths("identityfile")
+    else:
+        keys = tuple(os.path.expanduser(name) for name in _DEFAULT_KEYS)
+    interval = host.keepalive_interval
+    if interval is None:
+        asked = int(options.get("serveraliveinterval", "-1"))
+        interval = _DEFAULT_KEEPALIVE if asked < 0 else float(asked)
+    forward_agent = options.get("forwardagent", "no").lower()
+    revoked = next(iter(paths("revokedhostkeys")), None)
     return Settings(
         hostname=hostname,
         port=port,
-        username=options.get("user") or getpass.getuser(),
-        key_filenames=tuple(
-            os.path.expanduser(name) for name in keys or (() if explicit else _DEFAULT_KEYS)
+        username=username,
+        key_filenames=keys,
+        keys_are_explicit=bool(host.key_filename),
+        use_agent=not (host.key_filename or host.rsa_key),
+        proxy_command=next(iter(expanded("proxycommand")), None),
+        proxy_jump=expanded("proxyjump"),
+        host_key_name=alias or hostname,
+        host_key_port=22 if alias else port,
+        user_known_hosts=paths("userknownhostsfile")
+        if "userknownhostsfile" in options.lines
+        else tuple(os.path.expanduser(name) for name in _USER_KNOWN_HOSTS),
+        global_known_hosts=tuple(
+            name
+            for name in options.all("globalknownhostsfile") or _GLOBAL_KNOWN_HOSTS
+            if name.lower() != "none"
         ),
-        keys_are_explicit=explicit,
-        use_agent=not explicit and flag("identitiesonly") != "yes",
-        proxy_command=options.get("proxycommand"),
-        proxy_jump=() if jumps.lower() == "none" else tuple(re.split(r"\s*,\s*", jumps)),
-        host_key_name=options.get("hostkeyalias", hostname),
-        host_key_port=22 if "hostkeyalias" in options else port,
-        user_known_hosts=_files(
-            options, "userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"
-        ),
-        global_known_hosts=_files(
-            options, "globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
-        ),
-        hash_known_hosts=flag("hashknownhosts") == "yes",
-        reject_unknown_hosts=host.reject_unknown_hosts or flag("stricthostkeychecking") == "yes",
-        timeout=timeout or _DEFAULT_TIMEOUT,
+        hash_known_hosts=flag("hashknownhosts"),
+        reject_unknown_hosts=host.reject_unknown_hosts or flag("stricthostkeychecking"),
+        timeout=host.timeout
+        or max(float(options.get("connecttimeout", "0")), 0.0)
+        or _DEFAULT_TIMEOUT,
         keepalive_interval=interval,
+        keepalive_count=int(options.get("serveralivecountmax", "3")),
+        connection_attempts=int(options.get("connectionattempts", "1")),
+        address_family=options.get("addressfamily", "any"),
+        bind_address=options.get("bindaddress") or None,
+        tcp_keepalive=flag("tcpkeepalive", "yes"),
+        compression=flag("compression"),
+        forward_agent=forward_agent in ("yes", "true"),
+        request_tty=options.get("requesttty", "auto"),
+        environment=_environment(options),
+        certificate_filenames=paths("certificatefile"),
+        identities_only=flag("identitiesonly"),
+        agent_socket=_agent_socket(options, paths),
+        authentications=tuple(
+            name
+            for name in options.get("preferredauthentications", ",".join(_AUTHENTICATIONS)).split(
+                ","
+            )
+            if name in _AUTHENTICATIONS and flag(_AUTHENTICATIONS[name], "yes")
+        ),
+        batch_mode=flag("batchmode"),
+        ciphers=_names(options, "ciphers"),
+        macs=_names(options, "macs"),
+        key_exchanges=_names(options, "kexalgorithms"),
+        host_key_algorithms=_names(options, "hostkeyalgorithms"),
+        revoked_host_keys=None if revoked and is_binary(revoked) else revoked,
+        unsupported=(*options.unknown, *unsupported(options, revoked)),
     )
 
 
-def _files(options: dict[str, str], name: str, default: str) -> tuple[str, ...]:
-    value = options.get(name, default)
-    if value == "none":
-        return ()
-    return tuple(os.path.expanduser(file) for file in shlex.split(value))
+def _names(options: Options, keyword: str) -> tuple[str, ...]:
+    value = options.get(keyword)
+    return tuple(value.split(",")) if value else ()
 
 
-def _seconds(time: str) -> float:
-    """Return the seconds of a time as ssh_config has it (``90``, ``1m30s``); 0 for ``none``."""
-    if time.lower() == "none":
-        return 0.0
-    if not re.fullmatch(r"(\d+[smhdw]?)+", time, re.IGNORECASE):
-        raise ValueError(f"{time!r} is no time, as in 90 or 1m30s")
-    found = re.findall(r"(\d+)([smhdw]?)", time.lower())
-    return float(sum(int(number) * _UNITS[unit] for number, unit in found))
-
-
-def _lookup(
-    slug: str, address: str, head: tuple[str, ...], filename: str | None
-) -> paramiko.SSHConfigDict:
-    # As with `ssh -F`: a config that is named stands alone.
-    filenames: tuple[str, ...] = () if filename is None else (filename,)
-    if filename == _USER_CONFIG:
-        filenames = (_USER_CONFIG, _SYSTEM_CONFIG)
-    try:
-        # Only a config that was asked for has to be there.
-        if filename not in (None, _USER_CONFIG):
-            os.stat(os.path.expanduser(str(filename)))
-        stamps = tuple(_stamp(os.path.expanduser(name)) for name in filenames)
-        return _parse(head, filenames, stamps).lookup(address)
-    except (paramiko.SSHException, OSError, ValueError) as error:
-        raise ConnectionFailedException(
-            f"{slug}: cannot use the ssh config {', '.join(filenames)} for {address}: {error}"
-        ) from error
-
-
-def _stamp(filename: str) -> int | None:
-    try:
-        return os.stat(filename).st_mtime_ns
-    except OSError:
+def _agent_socket(options: Options, paths: Callable[[str], tuple[str, ...]]) -> str | None:
+    asked = options.get("identityagent", "SSH_AUTH_SOCK")
+    if asked == "none":
         return None
+    if asked == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", asked):
+        return os.environ.get(asked.removeprefix("$")) or None
+    return next(iter(paths("identityagent")), None)
 
 
-@lru_cache(maxsize=32)
-def _parse(
-    head: tuple[str, ...], filenames: tuple[str, ...], stamps: tuple[int | None, ...]
-) -> paramiko.SSHConfig:
-    config = paramiko.SSHConfig()
-    config.parse(iter(head))
-    for filename, stamp in zip(filenames, stamps, strict=True):
-        if stamp is not None:
-            config.parse(iter(list(_lines(os.path.expanduser(filename)))))
-    return config
+def _environment(options: Options) -> tuple[tuple[str, str], ...]:
+    patterns = options.all("sendenv")
+    sent = {
+        name: value
+        for name, value in os.environ.items()
+        if any(matches(pattern, name) for pattern in patterns)
+    }
+    for assignment in options.all("setenv"):
+        name, _, value = assignment.partition("=")
+        sent[name] = value
+    return tuple(sent.items())
 
 
-def _lines(filename: str, depth: int = 0) -> Iterator[str]:
-    """Yield the lines of a config, with the files that it includes in their place."""
-    with open(filename, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            match = re.match(r"\s*include(?:\s*=\s*|\s+)(.*\S)", line, re.IGNORECASE)
-            if match is None:
-                yield line
-            elif depth < 16:
-                base = "/etc/ssh" if filename.startswith("/etc/") else os.path.expanduser("~/.ssh")
-                for pattern in match[1].split():
-                    full = os.path.join(base, os.path.expanduser(pattern.strip('"')))
-                    for included in sorted(glob.glob(full)):
-                        yield from _lines(included, depth + 1)
+_reported: set[str] = set()
+_reporting = threading.Lock()
+
+
+def report_unsupported(slug: str, settings: Settings, pty: Pty) -> None:
+    """Tell a person at ``pty`` what the config asks for in vain: each line once in a process."""
+    with _reporting:
+        new = [text for text in settings.unsupported if text not in _reported]
+        _reported.update(new)
+    for text in new:
+        write_text(
+            pty.stderr, f"{slug}: the ssh config asks for what deployer does not do: {text}\n"
+        )

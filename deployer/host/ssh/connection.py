@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import shlex
-import socket
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import paramiko
 
-from ...exceptions import (
-    ConnectionFailedException,
-    ConnectionLost,
-    ConnectionTimeout,
-)
+from ...exceptions import ConnectionFailedException, ConnectionLost, ConnectionTimeout
 from ...pseudo_terminal import Pty
-from . import known_hosts, tuning
-from .authentication import authenticate
+from . import tuning
 from .config import Gateway, HostSettings, Settings, resolve
-from .host_key import check_host_key
+from .dial import connect, enough_files
+from .forwarded_agent import ForwardedAgent
+from .gateways import check_for_circle, gateways
 from .sessions import Place, Sessions
 from .sftp import SFTPFileSystem, is_alive
 
@@ -34,19 +29,50 @@ __all__ = ["Connection", "ConnectionPool", "connections"]
 
 # Seconds without a sign of a reply, after which an SFTP server is given up.
 _REPLY_TIMEOUT = 60.0
+# Seconds that closing one connection may wait for another.
+_LET_GO = 0.5
+
+
+@dataclass(frozen=True)
+class _Live:
+    """A connection that is open, and what belongs to it."""
+
+    transport: tuning.Transport
+    sessions: Sessions
+    settings: Settings
+    #: The connection that it goes through.
+    via: Connection | None
 
 
 class Connection:
-    """The connection to one host, for all threads."""
+    """The connection to one host, for all threads.
 
-    def __init__(self, host: type[SSHHost]) -> None:
+    :param via: the connection to go through; otherwise it is looked up for each new one.
+    """
+
+    def __init__(self, host: HostSettings, via: Connection | None = None) -> None:
         self._host = host
+        self._via = via
+        #: Held while it is opened or closed.
         self._lock = threading.Lock()
-        self._transport: paramiko.Transport | None = None
-        self._gateways: list[paramiko.Transport] = []
-        self._sessions = Sessions()
+        self._live: _Live | None = None
+        #: Held for a moment, for what is below.
+        self._state = threading.Lock()
+        self._users = 0
         self._idle_sftp: paramiko.SFTPClient | None = None
         self.home_directories: dict[str | None, str] = {}
+
+    def transport(self, pty: Pty) -> tuning.Transport:
+        """Return what the connection runs over; it is opened if it is not open."""
+        return self._open(pty).transport
+
+    def settings(self) -> Settings:
+        """Return what it is, or would be, made from."""
+        live = self._live
+        if live is not None:
+            return live.settings
+        with enough_files(self._host):
+            return resolve(self._host)
 
     @contextlib.contextmanager
     def session(self, pty: Pty) -> Iterator[paramiko.Channel]:
@@ -55,7 +81,25 @@ class Connection:
         :param pty: where a person is told of a new connection, and asked for what it takes.
         """
         with contextlib.ExitStack() as stack:
-            yield self._new_session(pty, stack)
+            session, live = self._new_session(pty, stack)
+            try:
+                _prepare(session, live.settings)
+            except tuning.BROKEN as error:
+                raise self._lost(live.transport) from error
+            yield session
+
+    @contextlib.contextmanager
+    def spare_session(self, timeout: float) -> Iterator[paramiko.Channel | None]:
+        """Give one more session, if the server allows it right now; it waits for nobody."""
+        live = self._live
+        with contextlib.ExitStack() as stack:
+            channel = None
+            if live is not None and stack.enter_context(live.sessions.spare_place()):
+                with contextlib.suppress(*tuning.BROKEN):
+                    channel = live.transport.open_session(timeout=timeout)
+                    stack.callback(tuning.close_channel, channel)
+                    tuning.bound_replies(channel, timeout)
+            yield channel
 
     @contextlib.contextmanager
     def sftp(self, pty: Pty) -> Iterator[SFTPFileSystem]:
@@ -74,12 +118,14 @@ class Connection:
 
     def _new_sftp(self, pty: Pty) -> paramiko.SFTPClient:
         with contextlib.ExitStack() as stack:
-            channel = self._new_session(pty, stack)
+            channel, live = self._new_session(pty, stack)
             channel.settimeout(_REPLY_TIMEOUT)
             try:
                 channel.invoke_subsystem("sftp")
                 client = paramiko.SFTPClient(channel)
-            except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+            except (paramiko.SFTPError, *tuning.BROKEN) as error:
+                if not live.transport.is_active():
+                    raise self._lost(live.transport) from error
                 raise ConnectionFailedException(
                     f"{self._host.slug}: {self._host.address} does not offer SFTP, which files "
                     f"need ({error}); enable `Subsystem sftp` in its sshd_config, and let no "
@@ -90,15 +136,16 @@ class Connection:
         return client
 
     def _give_back(self, client: paramiko.SFTPClient) -> None:
-        with self._lock:
-            wanted = self._sessions.are_wanted or not is_alive(client)
+        live = self._live
+        with self._state:
+            wanted = live is None or live.sessions.are_wanted or not is_alive(client)
             if self._idle_sftp is None and not wanted:
                 self._idle_sftp = client
                 return
         _close_sftp(client)
 
     def _take_idle_sftp(self) -> paramiko.SFTPClient | None:
-        with self._lock:
+        with self._state:
             client, self._idle_sftp = self._idle_sftp, None
         if client is not None and not is_alive(client):
             _close_sftp(client)
@@ -110,101 +157,154 @@ class Connection:
         if client is not None:
             _close_sftp(client)
 
-    def _new_session(self, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
+    def _new_session(self, pty: Pty, stack: contextlib.ExitStack) -> tuple[paramiko.Channel, _Live]:
         """Return a session; ``stack`` is to close it and to give its place back."""
-        transport, sessions = self._open(pty)
+        live = self._open(pty)
         try:
-            return self._session_of(transport, sessions, stack)
+            return self._session_of(live, pty, stack), live
         except ConnectionLost:
-            if transport.is_active():
+            if live.transport.is_active():
                 raise
             # It died since it was last used, and nothing was sent over it yet.
             stack.close()
-        return self._session_of(*self._open(pty), stack)
+        live = self._open(pty)
+        return self._session_of(live, pty, stack), live
 
-    def _session_of(
-        self, transport: paramiko.Transport, sessions: Sessions, stack: contextlib.ExitStack
-    ) -> paramiko.Channel:
-        place = stack.enter_context(sessions.place(self._close_idle_sftp))
-        channel = self._open_session(transport, place)
-        stack.callback(channel.close)
+    def _session_of(self, live: _Live, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
+        place = stack.enter_context(
+            live.sessions.place(self._close_idle_sftp, pty.check_interrupted)
+        )
+        channel = self._open_session(live, place)
+        stack.callback(tuning.close_channel, channel)
+        # Under load a reply may take as long as everything else together.
+        tuning.bound_replies(channel, 3 * live.settings.timeout)
         return channel
 
-    def _open_session(self, transport: paramiko.Transport, place: Place) -> paramiko.Channel:
+    def _open_session(self, live: _Live, place: Place) -> paramiko.Channel:
+        transport = live.transport
         while True:
             try:
-                return transport.open_session(timeout=transport.channel_timeout)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                if isinstance(error, EOFError):
-                    # It could not be asked for; paramiko's own thread may not know yet.
-                    transport.close()
+                return transport.open_session(timeout=live.settings.timeout)
+            except tuning.BROKEN as error:
+                if "Timeout" in str(error) and transport.is_active():
+                    raise self._no_answer(live) from error
                 # Of several refusals at once, paramiko gives only one thread the reason.
                 refused = "Unable to open channel" in str(error) or isinstance(
                     error, paramiko.ChannelException
                 )
                 if not refused or not transport.is_active():
-                    raise self._lost() from error
+                    raise self._lost(transport) from error
                 if not place.wait_after_refusal():
                     raise ConnectionFailedException(
                         f"{self._host.slug}: {self._host.address} refuses a session: {error}"
                     ) from error
 
-    def _lost(self) -> ConnectionLost:
-        return ConnectionLost(
-            f"{self._host.slug}: the connection to {self._host.address} was lost; the next call "
-            "opens a new one"
+    def _no_answer(self, live: _Live) -> ConnectionFailedException:
+        seconds = live.settings.timeout
+        if live.transport.seconds_of_silence() >= seconds:
+            live.transport.abort(f"it did not answer for {seconds:g} seconds")
+            return self._lost(live.transport)
+        return ConnectionTimeout(
+            f"{self._host.slug}: {self._host.address} did not open a session within "
+            f"{seconds:g} seconds; it may be overloaded: raise `timeout`"
         )
 
-    def _open(self, pty: Pty) -> tuple[paramiko.Transport, Sessions]:
-        with self._lock:
-            if self._transport is None or not self._transport.is_active():
-                self._close()
-                settings = resolve(self._host)
-                sock = self._dial(settings, pty)
-                try:
-                    self._transport = _connect(self._host, settings, sock, pty)
-                except BaseException:
+    def _lost(self, transport: tuning.Transport | None = None) -> ConnectionLost:
+        if transport is None and self._live is not None:
+            transport = self._live.transport
+        reason = transport and transport.ended_because
+        return ConnectionLost(
+            f"{self._host.slug}: the connection to {self._host.address} was lost"
+            f"{f' ({reason})' if reason else ''}; the next call opens a new one"
+        )
+
+    # Opening.
+
+    def _open(self, pty: Pty) -> _Live:
+        live = self._live
+        if live is not None and live.transport.is_active():
+            return live
+        with enough_files(self._host):
+            settings = resolve(self._host)
+            check_for_circle(self._host, settings)
+            with self._locked(pty):
+                live = self._live
+                if live is None or not live.transport.is_active():
                     self._close()
-                    raise
-                self._sessions = Sessions()
-                self.home_directories.clear()
-            return self._transport, self._sessions
+                    live = self._live = self._new(settings, pty)
+                    self.home_directories.clear()
+                return live
 
-    def _dial(self, settings: Settings, pty: Pty) -> socket.socket:
-        if settings.proxy_command:
-            return _ProxyCommand(settings.proxy_command)  # type: ignore[return-value]
-        for jump in settings.proxy_jump:
-            gateway = Gateway.of(self._host, jump)
-            hop = resolve(gateway)
-            sock = self._through_gateway(gateway, hop) if self._gateways else _tcp(gateway, hop)
-            self._gateways.append(_connect(gateway, hop, sock, pty))
-        if self._gateways:
-            return self._through_gateway(self._host, settings)
-        return _tcp(self._host, settings)
-
-    def _through_gateway(self, host: HostSettings, settings: Settings) -> socket.socket:
+    def _new(self, settings: Settings, pty: Pty) -> _Live:
+        via = self._via or self._gateway(settings)
+        if via is None:
+            transport = connect(self._host, settings, None, pty)
+            return _Live(transport, Sessions(), settings, None)
+        via.hold()
         try:
-            return self._gateways[-1].open_channel(  # type: ignore[return-value]
-                "direct-tcpip",
-                (settings.hostname, settings.port),
-                ("127.0.0.1", 0),
-                timeout=settings.timeout,
-            )
-        except (paramiko.SSHException, EOFError) as error:
-            raise ConnectionFailedException(
-                f"{host.slug}: the gateway cannot reach {settings.hostname} port {settings.port}: "
-                f"{error}"
-            ) from error
+            transport = connect(self._host, settings, lambda: self._through(via, pty), pty)
+        except BaseException:
+            via.let_go()
+            raise
+        return _Live(transport, Sessions(), settings, via)
+
+    def _gateway(self, settings: Settings) -> Connection | None:
+        """Return the connection to go through, if there is one."""
+        found: Connection | None = None
+        for gateway in gateways(self._host, settings):
+            if isinstance(gateway, Gateway):
+                found = connections.get_hop(gateway, found)
+            else:
+                found = connections.get(gateway)
+        return found
+
+    def _through(self, via: Connection, pty: Pty) -> tuning.Transport:
+        try:
+            return via.transport(pty)
+        except ConnectionFailedException as error:
+            # The same kind of error, with both names.
+            raise type(error)(f"{self._host.slug}: through {error}") from error
+
+    @contextlib.contextmanager
+    def _locked(self, pty: Pty) -> Iterator[None]:
+        """Hold the lock; another thread may be connecting meanwhile."""
+        while not self._lock.acquire(timeout=0.25):
+            pty.check_interrupted()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    # Closing.
+
+    def hold(self) -> None:
+        """Count one more connection that goes through this one."""
+        with self._state:
+            self._users += 1
+
+    def let_go(self) -> None:
+        """Count one less; the connection to a host of ProxyJump ends with the last of them."""
+        with self._state:
+            self._users -= 1
+        # Whoever holds the lock is just opening it, and so counts.
+        if isinstance(self._host, Gateway) and self._lock.acquire(timeout=_LET_GO):
+            try:
+                if not self._users:
+                    self._close()
+            finally:
+                self._lock.release()
 
     def _close(self) -> None:
-        client, self._idle_sftp = self._idle_sftp, None
+        with self._state:
+            client, self._idle_sftp = self._idle_sftp, None
+        live, self._live = self._live, None
+        if live is not None:
+            # First, so that nothing waits for a reply.
+            live.transport.close()
         if client is not None:
             _close_sftp(client)
-        for transport in (self._transport, *reversed(self._gateways)):
-            if transport is not None:
-                transport.close()
-        self._transport = None
-        self._gateways = []
+        if live is not None and live.via is not None:
+            live.via.let_go()
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -226,6 +326,7 @@ class ConnectionPool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connections: dict[type[SSHHost], Connection] = {}
+        self._hops: dict[tuple[Gateway, Connection | None], Connection] = {}
         atexit.register(self.close)
 
     def get(self, host: type[SSHHost]) -> Connection:
@@ -235,18 +336,35 @@ class ConnectionPool:
                 self._connections[host] = Connection(host)
             return self._connections[host]
 
-    def close_one(self, host: type[SSHHost]) -> None:
-        """Close the connection of a host; the next use opens a new one."""
+    def get_hop(self, gateway: Gateway, via: Connection | None) -> Connection:
+        """Return the connection of a host of ProxyJump, which all that go through it share."""
         with self._lock:
-            connection = self._connections.pop(host, None)
+            key = (gateway, via)
+            if key not in self._hops:
+                self._hops[key] = Connection(gateway, via)
+            return self._hops[key]
+
+    def close_one(self, host: type[SSHHost]) -> None:
+        """Close the connection of a host; the next use opens it again."""
+        # It stays the host's: a thread that is just about to use it would open it for nobody.
+        with self._lock:
+            connection = self._connections.get(host)
         if connection is not None:
             connection.close()
+
+    def forget(self, host: type[SSHHost]) -> None:
+        """Close the connection of a host that nobody will use any more."""
+        self.close_one(host)
+        with self._lock:
+            self._connections.pop(host, None)
 
     def close(self) -> None:
         """Close all connections, except those that another thread is just opening."""
         with self._lock:
-            connections = list(self._connections.values())
+            # The last hops first: they were made later, and go through the others.
+            connections = [*self._connections.values(), *reversed(self._hops.values())]
             self._connections.clear()
+            self._hops.clear()
         for connection in connections:
             connection.close_at_exit()
 
@@ -254,99 +372,15 @@ class ConnectionPool:
 connections = ConnectionPool()
 
 
-class _ProxyCommand(paramiko.ProxyCommand):
-    """A command whose input and output stand for the network."""
-
-    def __init__(self, command: str) -> None:
-        # By a shell, as ssh runs it.
-        super().__init__(f"/bin/sh -c {shlex.quote(f'exec {command}')}")
-
-    def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+def _prepare(session: paramiko.Channel, settings: Settings) -> None:
+    """Give a session what the config wants each of them to have."""
+    for name, value in settings.environment:
+        session.set_environment_variable(name, value)
+    if settings.forward_agent and settings.agent_socket:
+        session.request_forward_agent(ForwardedAgent(settings.agent_socket).take)
 
 
 def _close_sftp(client: paramiko.SFTPClient) -> None:
-    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+    with contextlib.suppress(*tuning.BROKEN):
         client.close()
     client.deployer_release.close()  # type: ignore[attr-defined]
-
-
-def _tcp(host: HostSettings, settings: Settings) -> socket.socket:
-    where = f"{settings.hostname} port {settings.port}"
-    try:
-        sock = socket.create_connection((settings.hostname, settings.port), settings.timeout)
-    except socket.gaierror as error:
-        raise ConnectionFailedException(
-            f"{host.slug}: there is no host {settings.hostname!r} ({error.strerror}); "
-            "check `address`"
-        ) from error
-    except TimeoutError as error:
-        raise ConnectionTimeout(
-            f"{host.slug}: {where} did not answer within {settings.timeout:g} seconds; check "
-            "`address`, the network and firewalls, or raise `timeout`"
-        ) from error
-    except OSError as error:
-        raise ConnectionFailedException(
-            f"{host.slug}: cannot connect to {where}: {error.strerror or error}; check `address` "
-            "and `port`, and that sshd is running there"
-        ) from error
-    tuning.prepare_socket(sock)
-    return sock
-
-
-def _connect(
-    host: HostSettings, settings: Settings, sock: socket.socket, pty: Pty
-) -> paramiko.Transport:
-    """Return a transport that has checked the host's key, and authenticated."""
-    transport = tuning.Transport(sock)
-    transport.banner_timeout = settings.timeout
-    transport.handshake_timeout = settings.timeout
-    transport.auth_timeout = max(settings.timeout, 30.0)
-    transport.channel_timeout = settings.timeout
-    try:
-        _handshake(host, settings, transport, pty)
-        authenticate(host, settings, transport, pty)
-        if settings.keepalive_interval:
-            transport.set_keepalive(int(settings.keepalive_interval) or 1)
-    except BaseException:
-        transport.close()
-        sock.close()
-        raise
-    return transport
-
-
-def _handshake(
-    host: HostSettings,
-    settings: Settings,
-    transport: paramiko.Transport,
-    pty: Pty,
-) -> None:
-    known = known_hosts.find(
-        (*settings.user_known_hosts, *settings.global_known_hosts),
-        settings.host_key_name,
-        settings.host_key_port,
-    )
-    options = transport.get_security_options()
-    kinds = {entry.kind for entry in known if entry.marker == ""}
-    if "ssh-rsa" in kinds:
-        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
-    # The host shows one key, of the first kind that both sides like: ask for a known one.
-    options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
-    negotiated = threading.Event()
-    deadline = time.monotonic() + 2 * settings.timeout
-    transport.start_client(event=negotiated)
-    negotiated.wait(deadline - time.monotonic())
-    if not negotiated.is_set() or not transport.is_active():
-        error = transport.get_exception()
-        through = f" through {settings.proxy_command!r}" if settings.proxy_command else ""
-        raise ConnectionFailedException(
-            f"{host.slug}: no SSH connection with {settings.hostname} port {settings.port}"
-            f"{through}: {error or 'it did not answer in time'}; is it an SSH server?"
-        ) from error
-    key = transport.get_remote_server_key()
-    check_host_key(host.slug, settings, known, key.get_name(), key.asbytes(), pty)

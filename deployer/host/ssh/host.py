@@ -13,7 +13,9 @@ from ...secret import Secret
 from ..base import Host
 from ..channel import Channel
 from ..command import shell_path, through_login_shell
+from ..credentials import Account
 from ..files import FileSystem
+from ..forwarding import Stream
 
 if TYPE_CHECKING:
     import paramiko
@@ -46,18 +48,29 @@ class SSHHost(Host):
     rsa_key_password: ClassVar[str | Secret | Callable[[], str | Secret] | None] = None
     #: Seconds that each step of connecting may take; 10 by default.
     timeout: ClassVar[float | None] = None
-    #: Seconds between signs of life on an idle connection; none by default.
+    #: Seconds without a sign of life after which a silent host is asked for one; when several
+    #: questions stay unanswered, the connection is lost. 0 for never.
     keepalive_interval: ClassVar[float | None] = None
     #: The ssh config; None for none.
     config_filename: ClassVar[str | None] = "~/.ssh/config"
+    #: Another host class, which this one is reached through; all that name it share its connection.
+    #: It wins over ProxyJump and ProxyCommand in the ssh config.
+    gateway: ClassVar[type[SSHHost] | None] = None
     #: Whether a host whose key is in no known_hosts file is refused, instead of being remembered.
     reject_unknown_hosts: ClassVar[bool] = False
 
     @classmethod
     def get_username(cls) -> str:
+        from .connection import connections
+
+        return connections.get(cls).settings().username
+
+    @classmethod
+    def _account(cls) -> Account:
+        from .authentication import account
         from .config import resolve
 
-        return resolve(cls).username
+        return account(cls, resolve(cls))
 
     @property
     def _connection(self) -> Connection:
@@ -66,10 +79,14 @@ class SSHHost(Host):
 
         return connections.get(type(self))
 
+    def _wants_terminal(self, silent: bool) -> bool:
+        wanted = self._connection.settings().request_tty
+        if wanted in ("no", "force"):
+            return wanted == "force"
+        return super()._wants_terminal(silent)
+
     @contextlib.contextmanager
     def _open_channel(self, line: str, in_pty: bool) -> Iterator[Channel]:
-        import paramiko
-
         from . import tuning
 
         if self.shell:
@@ -84,22 +101,40 @@ class SSHHost(Host):
                     rows, columns = self.pty.get_size()
                     session.get_pty(self.pty.term, columns, rows)
                 session.exec_command(line.encode(errors="surrogateescape"))
-            except (paramiko.SSHException, EOFError, OSError) as error:
+            except tuning.BROKEN as error:
                 waker.close()
                 raise ConnectionLost(
-                    f"{self.slug}: {self.address} did not take a command: {error}"
+                    f"{self.slug}: {self.address} did not take a command: {error}; whether it ran "
+                    "is unknown"
                 ) from error
+            except BaseException:
+                waker.close()
+                raise
             try:
-                yield _SSHChannel(session, waker, in_pty)
+                yield _SSHChannel(session, waker, in_pty, self._connection)
             finally:
                 # Closed first: what still arrives then wakes nobody.
-                session.close()
+                tuning.close_channel(session)
                 waker.close()
 
     @contextlib.contextmanager
     def _open_files(self) -> Iterator[FileSystem]:
         with self._connection.sftp(self.pty) as files:
             yield files
+
+    def _connect_from_host(self, address: str, port: int) -> Stream:
+        from . import forwarding
+
+        return forwarding.connect(self.slug, self._connection.transport(self.pty), address, port)
+
+    def _listen_on_host(
+        self, address: str, port: int, take: Callable[[Stream], None]
+    ) -> contextlib.AbstractContextManager[int]:
+        from . import forwarding
+
+        return forwarding.listen(
+            self.slug, self._connection.transport(self.pty), address, port, take
+        )
 
     def _session_directory(self) -> str:
         return self.get_home_directory()
@@ -120,11 +155,13 @@ class SSHHost(Host):
     def _beside(self) -> Iterator[Host]:
         # On a connection of its own: this one may have no session left. A connection belongs to
         # a class.
+        from .connection import connections
+
         beside: type[SSHHost] = type(type(self).__name__, (type(self),), {"slug": self.slug})
         try:
             yield beside()
         finally:
-            beside.close_connection()
+            connections.forget(beside)
 
     @classmethod
     def close_connection(cls) -> None:
@@ -137,26 +174,52 @@ class SSHHost(Host):
 class _SSHChannel:
     """A session of paramiko's, as a :class:`~deployer.host.channel.Channel`."""
 
-    def __init__(self, session: paramiko.Channel, waker: Waker, in_pty: bool) -> None:
+    def __init__(
+        self, session: paramiko.Channel, waker: Waker, in_pty: bool, connection: Connection
+    ) -> None:
         self._session = session
         self._waker = waker
         self._in_pty = in_pty
+        self._question: int | None = None
+        self._has_caught_up = False
+        self._connection = connection
 
     def recv_ready(self) -> bool:
         return self._session.recv_ready()
 
     def recv(self, size: int) -> bytes:
-        return self._session.recv(size)
+        from . import tuning
+
+        return tuning.receive(self._session, size)
 
     def recv_stderr_ready(self) -> bool:
         return self._session.recv_stderr_ready()
 
     def recv_stderr(self, size: int) -> bytes:
-        return self._session.recv_stderr(size)
+        from . import tuning
+
+        return tuning.receive_stderr(self._session, size)
 
     def at_end(self) -> bool:
         ended = self._session.eof_received or self._session.closed
         return bool(ended) and not self.recv_ready() and not self.recv_stderr_ready()
+
+    def has_caught_up(self) -> bool:
+        from . import tuning
+
+        # The exit status comes before the last output, and a network may stop in between. Once the
+        # host has answered a question, what it sent before the answer is here.
+        transport = self._session.get_transport()
+        assert isinstance(transport, tuning.Transport)
+        if self._has_caught_up:
+            return True
+        with contextlib.suppress(*tuning.BROKEN):
+            if self._question is None:
+                self._question = transport.ask()
+            else:
+                self._has_caught_up = transport.has_answered(self._question)
+        # Not yet: what came before the answer is taken first.
+        return False
 
     def exit_status_ready(self) -> bool:
         return self._session.exit_status_ready()
@@ -165,15 +228,25 @@ class _SSHChannel:
     def exit_status(self) -> int | None:
         from . import tuning
 
+        if not self.exit_status_ready() or self._is_cut_off() or tuning.exit_signal(self._session):
+            return None
         # -1 is paramiko's way to say that none has come.
-        status = self._session.recv_exit_status() if self.exit_status_ready() else -1
-        return None if status < 0 or tuning.exit_signal(self._session) else status
+        status = self._session.recv_exit_status()
+        return None if status < 0 else status
 
     @property
     def exit_signal(self) -> str | None:
         from . import tuning
 
-        return tuning.exit_signal(self._session)
+        return None if self._is_cut_off() else tuning.exit_signal(self._session)
+
+    def _is_cut_off(self) -> bool:
+        """Whether the connection broke before all output had arrived."""
+        session = self._session
+        if session.eof_received:
+            return False
+        # Its channels end a moment before the connection counts as ended.
+        return session.closed or not session.get_transport().is_active()
 
     def send(self, data: bytes) -> int:
         session = self._session
@@ -181,19 +254,23 @@ class _SSHChannel:
             return len(data)
         if not session.send_ready():
             return 0
+        from . import tuning
+
         try:
             return session.send(data)
-        except (OSError, EOFError):
+        except tuning.BROKEN:
             return len(data)
 
     def shutdown_write(self) -> None:
-        with contextlib.suppress(OSError, EOFError):
+        from . import tuning
+
+        with contextlib.suppress(*tuning.BROKEN):
             self._session.shutdown_write()
 
     def resize(self, rows: int, columns: int) -> None:
-        import paramiko
+        from . import tuning
 
-        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+        with contextlib.suppress(*tuning.BROKEN):
             self._session.resize_pty(columns, rows)
 
     def wait(self, readers: Sequence[int], sending: bool, timeout: float) -> list[int]:
@@ -211,8 +288,16 @@ class _SSHChannel:
         return [fd for fd in ready if fd in readers]
 
     def terminate(self) -> None:
-        import paramiko
+        from .ending import ending_what_is_left
 
+        if self._session.exit_status_ready():
+            # What has ended by itself has left what it wanted to leave.
+            self._end_command()
+            return
+        with self._connection.spare_session(timeout=2.0) as spare, ending_what_is_left(spare):
+            self._end_command()
+
+    def _end_command(self) -> None:
         from . import tuning
 
         if not self._in_pty:
@@ -220,13 +305,14 @@ class _SSHChannel:
             for name in ("TERM", "KILL"):
                 if self._session.exit_status_ready():
                     break
-                with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                with contextlib.suppress(*tuning.BROKEN):
                     tuning.send_signal(self._session, name)
                 deadline = time.monotonic() + 1.0
                 while not self._session.exit_status_ready() and time.monotonic() < deadline:
                     self._waker.wait(deadline - time.monotonic())
-        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-            self._session.close()
+        tuning.close_channel(self._session)
 
     def close(self) -> None:
-        self._session.close()
+        from . import tuning
+
+        tuning.close_channel(self._session)

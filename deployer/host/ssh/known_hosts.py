@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fcntl
-import fnmatch
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["KnownKey", "Verdict", "add", "find", "fingerprint", "host_label", "judge", "parse"]
+from .ssh_patterns import matches
+
+__all__ = [
+    "KnownKey",
+    "Verdict",
+    "add",
+    "find",
+    "fingerprint",
+    "host_label",
+    "judge",
+    "line_of",
+    "parse",
+]
+
+#: What a key of the kind ``ssh-rsa`` is asked for by.
+RSA = frozenset({"ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"})
+# Seconds that another process may take to add a line.
+_LOCKED = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,15 +52,16 @@ class KnownKey:
 
     def matches(self, label: str) -> bool:
         """Whether the line is about the host with this label."""
+        label = label.lower()
         matched = False
         for pattern in self.patterns:
             if pattern.startswith("|1|"):
                 matched = matched or _hash_matches(pattern, label)
             elif pattern.startswith("!"):
-                if _name_matches(pattern[1:], label):
+                if matches(pattern[1:].lower(), label):
                     return False
             else:
-                matched = matched or _name_matches(pattern, label)
+                matched = matched or matches(pattern.lower(), label)
         return matched
 
 
@@ -64,19 +83,36 @@ def host_label(hostname: str, port: int) -> str:
 def parse(text: str, filename: str) -> list[KnownKey]:
     """Return the keys of a known_hosts file; lines that make no sense are passed over."""
     keys = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
         marker = fields.pop(0) if fields[0].startswith("@") else ""
         if len(fields) < 3:
             continue
-        try:
-            key = base64.b64decode(fields[2], validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        keys.append(KnownKey(marker, tuple(fields[0].split(",")), fields[1], key, filename, number))
+        key = _key(fields[1], fields[2])
+        if key is not None:
+            patterns = tuple(fields[0].split(","))
+            keys.append(KnownKey(marker, patterns, fields[1], key, filename, number))
     return keys
+
+
+def _key(kind: str, text: str) -> bytes | None:
+    """Return a key; None when it is damaged, so that it says nothing of any other."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # It is made of strings, each behind its length, and the first is the kind (RFC 4253, 6.6).
+    parts = []
+    rest = key
+    while rest:
+        size = int.from_bytes(rest[:4], "big")
+        if len(rest) < 4 + size:
+            return None
+        parts.append(rest[4 : 4 + size])
+        rest = rest[4 + size :]
+    return key if len(parts) > 1 and parts[0] == kind.encode() else None
 
 
 def find(filenames: Iterable[str], hostname: str, port: int) -> list[KnownKey]:
@@ -85,16 +121,28 @@ def find(filenames: Iterable[str], hostname: str, port: int) -> list[KnownKey]:
     A host on another port than 22 that has no line of its own is looked for under its bare name,
     as OpenSSH does.
     """
+    hostname = hostname.lower()
     known = [key for filename in filenames for key in _read(filename)]
     label = host_label(hostname, port)
     found = [key for key in known if key.matches(label)]
-    if port != 22 and not any(key.marker == "" for key in found):
-        found += [replace(key, only_confirms=True) for key in known if key.matches(hostname)]
+    if port != 22:
+        # A key that is revoked for the name is so on every port.
+        has_own = any(key.marker == "" for key in found)
+        found += [
+            replace(key, only_confirms=True)
+            for key in known
+            if key.matches(hostname) and (not has_own or key.marker == "@revoked")
+        ]
     return found
 
 
-def judge(found: Sequence[KnownKey], kind: str, key: bytes) -> tuple[Verdict, KnownKey | None]:
-    """Return what the lines about a host say of its key, and the line that says so."""
+def judge(
+    found: Sequence[KnownKey], kind: str, key: bytes, asked: Collection[str] | None = None
+) -> tuple[Verdict, KnownKey | None]:
+    """Return what the lines about a host say of its key, and the line that says so.
+
+    :param asked: the kinds of keys that the host was asked for; all kinds when not given.
+    """
     for entry in found:
         if entry.marker == "@revoked" and entry.key == key:
             return Verdict.REVOKED, entry
@@ -109,29 +157,69 @@ def judge(found: Sequence[KnownKey], kind: str, key: bytes) -> tuple[Verdict, Kn
         if entry.kind == kind:
             return Verdict.CHANGED, entry
     # The host was asked for the kinds that are known, and has none of them any more.
-    return (Verdict.CHANGED, plain[0]) if plain else (Verdict.UNKNOWN, None)
+    for entry in plain:
+        names = RSA if entry.kind == "ssh-rsa" else {entry.kind}
+        if asked is None or names.intersection(asked):
+            return Verdict.CHANGED, entry
+    return Verdict.UNKNOWN, None
 
 
-def add(filename: str, hostname: str, port: int, kind: str, key: bytes, hashed: bool) -> None:
-    """Append a line for a host's key, unless the same line was added meanwhile.
+def add(filename: str, hostname: str, port: int, kind: str, key: bytes, hashed: bool) -> bool:
+    """Append a line for a host's key, and return whether it was not there yet.
 
     Whole lines only, under a lock, so that many may do so at once.
 
     :param hashed: hide the host's name (``HashKnownHosts``).
+    :raises OSError: when it cannot be done; then the file is as it was.
     """
     os.makedirs(os.path.dirname(filename) or ".", mode=0o700, exist_ok=True)
     label = host_label(hostname, port)
-    with open(os.open(filename, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    with open(os.open(filename, flags, 0o600), "rb+", buffering=0) as file:
+        _lock(file.fileno())
         present = file.read()
-        known = parse(present.decode(errors="replace"), filename)
-        if any(entry.key == key and entry.matches(label) for entry in known):
-            return
+        text = base64.b64encode(key)
+        # Reading all of it takes time that a thousand new hosts would each pay.
+        known = parse(present.decode(errors="replace"), filename) if text in present else []
+        if any(entry.marker == "" and entry.key == key and entry.matches(label) for entry in known):
+            return False
         name = _hash(label, secrets.token_bytes(20)) if hashed else label
-        line = f"{name} {kind} {base64.b64encode(key).decode()}\n".encode()
+        line = f"{name} {kind} {text.decode()}\n".encode()
         if present and not present.endswith(b"\n"):
             line = b"\n" + line
-        file.write(line)
+        try:
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(len(present))
+            raise
+        return True
+
+
+def _lock(fd: int) -> None:
+    deadline = time.monotonic() + _LOCKED
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, "another process has had it locked for too long"
+                ) from None
+            time.sleep(0.01)
+
+
+def line_of(filename: str, key: bytes) -> int | None:
+    """Return the line of a list of public keys (RevokedHostKeys) that has a key.
+
+    :raises OSError: when it cannot be read.
+    """
+    with open(filename, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            fields = line.split()
+            if len(fields) > 1 and _key(fields[0], fields[1]) == key:
+                return number
+    return None
 
 
 def fingerprint(key: bytes) -> str:
@@ -140,17 +228,22 @@ def fingerprint(key: bytes) -> str:
     return f"SHA256:{digest}"
 
 
+# A file that has not changed is not read again: a thousand hosts share it.
+_known: dict[str, tuple[tuple[int, ...], list[KnownKey]]] = {}
+
+
 def _read(filename: str) -> list[KnownKey]:
     try:
-        with open(filename, encoding="utf-8", errors="replace") as file:
-            return parse(file.read(), filename)
+        status = os.stat(filename)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
+        read = _known.get(filename)
+        if read is None or read[0] != stamp:
+            with open(filename, encoding="utf-8", errors="replace", newline="\n") as file:
+                read = (stamp, parse(file.read(), filename))
+            _known[filename] = read
+        return read[1]
     except OSError:
         return []
-
-
-def _name_matches(pattern: str, label: str) -> bool:
-    # Only * and ? have a meaning; a port is written in brackets, which fnmatch would interpret.
-    return fnmatch.fnmatchcase(label.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def _hash(label: str, salt: bytes) -> str:

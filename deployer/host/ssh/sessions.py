@@ -1,4 +1,4 @@
-"""How many sessions a connection has, and how many the server allows."""
+"""How many sessions a connection has, how many may log in at once, and what a server allows."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["Place", "Sessions"]
+__all__ = ["Place", "Sessions", "Startups"]
 
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
 # How often a server may refuse the only session, while it still closes earlier ones.
 _ATTEMPTS_ALONE = 10
+# How often those who wait look whether they are to stop waiting.
+_LOOK = 0.5
 
 
 class Sessions:
@@ -29,19 +31,34 @@ class Sessions:
         return self._waiting > 0
 
     @contextlib.contextmanager
-    def place(self, make_room: Callable[[], None]) -> Iterator[Place]:
+    def place(self, make_room: Callable[[], None], check: Callable[[], None]) -> Iterator[Place]:
         """Wait until there is room for one more, and hold it.
 
         :param make_room: gives up what is only kept for later.
+        :param check: raises when whoever waits is to stop.
         """
         with self._wait(make_room):
-            self._condition.wait_for(lambda: self._open < self._limit)
+            while not self._condition.wait_for(lambda: self._open < self._limit, _LOOK):
+                check()
             self._open += 1
         try:
             yield Place(self, make_room)
         finally:
             with self._condition:
                 self._open -= 1
+                self._condition.notify_all()
+
+    @contextlib.contextmanager
+    def spare_place(self) -> Iterator[bool]:
+        """Hold room for one more session, if there is some without waiting; say whether."""
+        with self._condition:
+            has_room = self._open < self._limit
+            self._open += has_room
+        try:
+            yield has_room
+        finally:
+            with self._condition:
+                self._open -= has_room
                 self._condition.notify_all()
 
     @contextlib.contextmanager
@@ -92,3 +109,66 @@ class Place:
         alone = self._sessions.wait_after_refusal(self._refused_alone, self._make_room)
         self._refused_alone = alone or 0
         return alone is not None
+
+
+class Startups:
+    """Limits how many connections to one server log in at the same time, once it dropped one.
+
+    OpenSSH drops connections before its banner while too many have not logged in (MaxStartups).
+    How many it allows is found out as TCP finds out about a network: half as many after a
+    connection was dropped, one more after each that was not.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._servers: dict[object, _Server] = {}
+
+    @contextlib.contextmanager
+    def place(self, server: object, check: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        """Wait until one more may log in; give what is called when the server dropped it.
+
+        :param check: raises when whoever waits is to stop.
+        """
+        dropped = False
+
+        def drop() -> None:
+            nonlocal dropped
+            dropped = True
+
+        with self._condition:
+            known = self._servers.setdefault(server, _Server())
+            known.users += 1
+        try:
+            with self._condition:
+                while not self._condition.wait_for(known.has_room, _LOOK):
+                    check()
+                known.running += 1
+            try:
+                yield drop
+            finally:
+                with self._condition:
+                    known.ended(dropped)
+                    self._condition.notify_all()
+        finally:
+            with self._condition:
+                known.users -= 1
+                if not known.users and not dropped:
+                    self._servers.pop(server, None)
+
+
+class _Server:
+    def __init__(self) -> None:
+        #: Those who log in, or wait for it.
+        self.users = 0
+        self.running = 0
+        self._limit: int | None = None
+
+    def has_room(self) -> bool:
+        return self._limit is None or self.running < self._limit
+
+    def ended(self, dropped: bool) -> None:
+        if dropped:
+            self._limit = max(1, self.running // 2)
+        elif self._limit is not None:
+            self._limit += 1
+        self.running -= 1

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
 import paramiko
 
 from ...exceptions import ConnectionLost
+from ..command_stream import CommandStream
 from ..files import Stat
 from . import tuning
 from .interrupts import interrupts_wait
 
-__all__ = ["SFTPFileSystem", "is_alive"]
+__all__ = ["SFTPFileSystem", "is_alive", "sftp_over"]
 
 
 class SFTPFileSystem:
@@ -57,68 +60,101 @@ class SFTPFileSystem:
 
     def open(self, path: str, mode: str) -> BinaryIO:
         with self.exchange():
-            file = self._client.open(path, "rb" if mode == "rb" else "xwb")
+            file = self._client.open(_encode(path), "rb" if mode == "rb" else "xwb")
             return cast(BinaryIO, (_Reader if mode == "rb" else _Writer)(self, file))
 
     def stat(self, path: str) -> Stat:
         with self.exchange():
-            return _stat(self._client.stat(path), path)
+            return _stat(self._client.stat(_encode(path)), path)
 
     def lstat(self, path: str) -> Stat:
         with self.exchange():
-            return _stat(self._client.lstat(path), path)
+            return _stat(self._client.lstat(_encode(path)), path)
 
     def listdir(self, path: str) -> list[Stat]:
         with self.exchange():
-            return [_stat(found, found.filename) for found in self._client.listdir_attr(path)]
+            listed = tuning.list_directory(self._client, _encode(path))
+            return [_stat(found, _decode(name)) for name, found in listed]
 
     def readlink(self, path: str) -> str:
         with self.exchange():
-            return self._client.readlink(path) or ""
+            return _as_text(self._client.readlink(_encode(path)))
 
     def real_path(self, path: str) -> str:
         with self.exchange():
-            return self._client.normalize(path)
+            return self._client.normalize(_encode(path))
 
     def replace(self, old: str, new: str) -> None:
         with self.exchange():
-            self._client.posix_rename(old, new)
+            self._client.posix_rename(_encode(old), _encode(new))
 
     def remove(self, path: str) -> None:
         with self.exchange():
-            self._client.remove(path)
+            self._client.remove(_encode(path))
 
     def mkdir(self, path: str, mode: int) -> None:
         with self.exchange():
-            self._client.mkdir(path, mode)
+            self._client.mkdir(_encode(path), mode)
 
     def rmdir(self, path: str) -> None:
         with self.exchange():
-            self._client.rmdir(path)
+            self._client.rmdir(_encode(path))
 
     def chmod(self, path: str, mode: int) -> None:
         with self.exchange():
-            self._client.chmod(path, mode)
+            self._client.chmod(_encode(path), mode)
 
     def chown(self, path: str, uid: int, gid: int) -> None:
         with self.exchange():
-            self._client.chown(path, uid, gid)
+            self._client.chown(_encode(path), uid, gid)
+
+    def utime(self, path: str, mtime: float) -> None:
+        # Over SFTP, times are whole seconds.
+        with self.exchange():
+            self._client.utime(_encode(path), (int(mtime), int(mtime)))
+
+    def symlink(self, target: str, path: str) -> None:
+        with self.exchange():
+            self._client.symlink(_encode(target), _encode(path))
+
+    def free_space(self, path: str) -> int | None:
+        with self.exchange():
+            return tuning.free_space(self._client, _encode(path))
 
 
 class _Reader(io.RawIOBase):
-    """A file that is read from its beginning to its end."""
+    """A file that is read, mostly from its beginning to its end."""
 
     def __init__(self, files: SFTPFileSystem, file: paramiko.SFTPFile) -> None:
         self._files = files
         self._file = file
         self._ahead = tuning.ReadAhead(file)
+        self._position = 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            with self._files.exchange():
+                offset += self._file.stat().st_size or 0
+        if offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if offset != self._position:
+            self._ahead = tuning.ReadAhead(self._file, offset)
+            self._position = offset
+        return offset
+
     def read(self, size: int = -1) -> bytes:
         with self._files.exchange():
-            return self._ahead.read(size)
+            data = self._ahead.read(size)
+        self._position += len(data)
+        return data
 
     def close(self) -> None:
         if not self.closed:
@@ -153,10 +189,32 @@ class _Writer(io.RawIOBase):
                     self._file.close()
 
 
+def _encode(path: str) -> bytes:
+    return path.encode(errors="surrogateescape")
+
+
+def _decode(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")
+
+
+def _as_text(name: str | bytes | None) -> str:
+    # paramiko gives bytes where they are not UTF-8.
+    return _decode(name) if isinstance(name, bytes) else name or ""
+
+
 def is_alive(client: paramiko.SFTPClient) -> bool:
     """Whether a client can still be used."""
     channel = client.get_channel()
-    return channel is not None and not channel.closed and channel.get_transport().is_active()
+    if not isinstance(channel, paramiko.Channel):
+        return channel is not None and not channel.closed
+    return not channel.closed and channel.get_transport().is_active()
+
+
+def sftp_over(stream: CommandStream) -> SFTPFileSystem:
+    """Return the files that a program gives, which speaks SFTP on its streams."""
+    # All that paramiko does with a socket is to send, to receive and to close.
+    client = paramiko.SFTPClient(cast(paramiko.Channel, stream))
+    return SFTPFileSystem(client, stream.lost)
 
 
 def _stat(found: paramiko.SFTPAttributes, path: str) -> Stat:

@@ -1,97 +1,62 @@
 """Every measured setting, and all that is private in paramiko.
 
-Nothing else of deployer touches what paramiko does not document. ``tests/test_ssh_tuning.py``
-fails when a release of paramiko changes what is relied on here.
+Nothing but this, ``transport_tuning`` and ``login_tuning`` touches what paramiko does not document.
+``tests/test_ssh_tuning.py`` fails when a release of paramiko changes what is relied on here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import threading
+import time
 from collections import deque
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
-from paramiko.sftp import CMD_DATA, CMD_READ, CMD_WRITE, int64
+from paramiko.common import (
+    cMSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_WINDOW_ADJUST,
+)
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_DATA,
+    CMD_EXTENDED,
+    CMD_OPENDIR,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_WRITE,
+    int64,
+)
 
-from .interrupts import interrupts_wait
+from .transport_tuning import BROKEN, Transport
 
 __all__ = [
+    "BROKEN",
     "ReadAhead",
     "Transport",
     "Waker",
     "WriteBehind",
     "attach_waker",
+    "bound_replies",
+    "close_channel",
     "exit_signal",
+    "free_space",
+    "list_directory",
     "prepare_socket",
+    "receive",
+    "receive_stderr",
     "send_signal",
 ]
 
-# What goes wrong is told by exceptions. Without a handler, Python would print what paramiko logs
-# of it, with tracebacks, to the terminal.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# GCM takes 1.5 ms of CPU for each MB, CTR with a MAC 2.2; paramiko lists it last.
-_FIRST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-
-
-def prepare_socket(sock: socket.socket) -> None:
+def prepare_socket(sock: socket.socket, keepalive: bool = True) -> None:
     """Set what an SSH connection wants of TCP."""
     with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, keepalive)
         # Without it each command waits 44 ms for a delayed acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class Transport(paramiko.Transport):
-    """paramiko's transport, which also keeps the signal that ended a command, and closes safely."""
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        options = self.get_security_options()
-        others = [name for name in options.ciphers if name not in _FIRST_CIPHERS]
-        options.ciphers = [*_FIRST_CIPHERS, *others]
-
-    def _send_message(self, data: paramiko.Message) -> None:
-        with interrupts_wait():
-            super()._send_message(data)  # type: ignore[misc]
-
-
-def _handle_channel_request(channel: Any, message: paramiko.Message) -> None:
-    # RFC 4254, section 6.10; paramiko knows "exit-status" only.
-    position = message.packet.tell()
-    if message.get_text() == "exit-signal":
-        message.get_boolean()
-        channel.deployer_exit_signal = message.get_text()
-        channel.status_event.set()
-        return
-    message.packet.seek(position)
-    paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]
-
-
-def _handle_channel_close(channel: Any, message: paramiko.Message) -> None:
-    # paramiko would answer here, in the thread of the transport, while the thread that uses the
-    # channel may be about to send something on it. That would then arrive after the answer, for a
-    # channel that is no more, and OpenSSH drops the whole connection over it. So the answer is
-    # left to the thread that uses the channel: it closes it in any case.
-    with channel.lock:
-        channel.eof_received = True
-        channel.eof_sent = True
-        channel.in_buffer.close()
-        channel.in_stderr_buffer.close()
-        channel.out_buffer_cv.notify_all()
-        channel.event.set()
-        channel.status_event.set()
-
-
-Transport._channel_handler_table = {  # type: ignore[attr-defined]
-    **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
-    MSG_CHANNEL_CLOSE: _handle_channel_close,
-    MSG_CHANNEL_REQUEST: _handle_channel_request,
-}
 
 
 def exit_signal(channel: paramiko.Channel) -> str | None:
@@ -183,8 +148,94 @@ def attach_waker(channel: paramiko.Channel, waker: Waker) -> None:
     channel.status_event = _NotifyingEvent(waker)  # type: ignore[attr-defined, unused-ignore]
 
 
+class _Reply(threading.Event):
+    """The event that paramiko waits for without a deadline when it wants a reply."""
+
+    def __init__(self, transport: paramiko.Transport, seconds: float) -> None:
+        super().__init__()
+        self._transport = transport
+        self._seconds = seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = time.monotonic() + self._seconds
+        while not super().wait(0.5):
+            if not self._transport.is_active():
+                raise paramiko.SSHException("the connection is no more")
+            if time.monotonic() > deadline:
+                raise paramiko.SSHException(f"no reply within {self._seconds:g} seconds")
+        return True
+
+
+def bound_replies(channel: paramiko.Channel, seconds: float) -> None:
+    """Have requests on a channel (for a command, a terminal) raise when no reply comes."""
+    channel.event = _Reply(channel.get_transport(), seconds)  # type: ignore[attr-defined, unused-ignore]
+
+
+def receive(channel: paramiko.Channel, size: int) -> bytes:
+    """Return what has arrived on stdout, also when the connection broke since."""
+    return _receive(channel, channel.in_buffer, size)  # type: ignore[attr-defined, unused-ignore]
+
+
+def receive_stderr(channel: paramiko.Channel, size: int) -> bytes:
+    """Return what has arrived on stderr, also when the connection broke since."""
+    return _receive(channel, channel.in_stderr_buffer, size)  # type: ignore[attr-defined, unused-ignore]
+
+
+def _receive(channel: Any, buffer: Any, size: int) -> bytes:
+    data: bytes = buffer.read(size)
+    room = channel._check_add_window(len(data))
+    if room:
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
+        message.add_int(channel.remote_chanid)
+        message.add_int(room)
+        # paramiko would raise here, and what was read would be lost.
+        with contextlib.suppress(*BROKEN):
+            channel.transport._send_user_message(message)
+    return data
+
+
+def close_channel(channel: paramiko.Channel) -> None:
+    """Close a channel; it does not matter whether there is still a connection to say so on."""
+    with contextlib.suppress(*BROKEN):
+        channel.close()
+
+
+def list_directory(
+    client: paramiko.SFTPClient, path: bytes
+) -> list[tuple[bytes, paramiko.SFTPAttributes]]:
+    """Return the files in a directory, by SFTP; paramiko fails on names that are not UTF-8."""
+    sftp: Any = client
+    handle = sftp._request(CMD_OPENDIR, path)[1].get_binary()
+    found = []
+    try:
+        with contextlib.suppress(EOFError):
+            while True:
+                message = sftp._request(CMD_READDIR, handle)[1]
+                for _ in range(message.get_int()):
+                    name = message.get_binary()
+                    message.get_binary()
+                    found.append((name, paramiko.SFTPAttributes._from_msg(message)))  # type: ignore[attr-defined]
+    finally:
+        sftp._request(CMD_CLOSE, handle)
+    return [(name, attributes) for name, attributes in found if name not in (b".", b"..")]
+
+
+def free_space(client: paramiko.SFTPClient, path: bytes) -> int | None:
+    """Return how many bytes can be written on a file system; None where a server cannot say."""
+    sftp: Any = client
+    try:
+        message = sftp._request(CMD_EXTENDED, "statvfs@openssh.com", path)[1]
+    except OSError:
+        return None
+    # As struct statvfs has them, from f_bsize on; what is kept for root is not free.
+    numbers = [message.get_int64() for _ in range(8)]
+    _, fragment, _, _, available, files, _, free_files = numbers
+    return int(available * fragment) if free_files or not files else 0
+
+
 class ReadAhead:
-    """Reads a file over SFTP from its beginning, with several requests under way.
+    """Reads a file over SFTP from a place on, with several requests under way.
 
     paramiko's own ``prefetch`` asks for the whole file at once, in a thread that prints a traceback
     when the connection breaks, and needs the size, which is 0 for the files of ``/proc``.
@@ -195,12 +246,12 @@ class ReadAhead:
     REQUEST = 31 * 1024
     MAX_REQUESTS = 64
 
-    def __init__(self, file: paramiko.SFTPFile) -> None:
+    def __init__(self, file: paramiko.SFTPFile, offset: int = 0) -> None:
         self._file = file
         self._client: Any = file.sftp  # type: ignore[attr-defined, unused-ignore]
         self._rest = memoryview(b"")
         #: Where the next request begins.
-        self._offset = 0
+        self._offset = offset
         self._requests: deque[int] = deque()
         self._replies: dict[int, bytes | OSError | None] = {}
         # Most files are small: twice as many requests after each reply.

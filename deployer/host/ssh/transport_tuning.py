@@ -1,0 +1,290 @@
+"""What a connection needs of paramiko's private parts: its packets, its keepalive, its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.packet import Packetizer
+from paramiko.transport import ChannelMap
+
+from .interrupts import interrupts_wait
+from .keepalive import Keepalive, Step, Stream
+
+__all__ = ["BROKEN", "Transport"]
+
+#: What paramiko raises when a connection, or a channel of it, is no more.
+BROKEN = (paramiko.SSHException, EOFError, OSError)
+
+# What goes wrong is told by exceptions. Without a handler, Python would print what paramiko logs
+# of it, with tracebacks, to the terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+# GCM takes 1.5 ms of CPU for each MB, CTR with a MAC 2.2; paramiko lists it last.
+_FIRST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+# OpenSSH's own limit is 256 KB.
+_LONGEST_PACKET = 512 * 1024
+# Seconds that a connection may take to end.
+_CLOSING = 1.0
+
+
+class _Packetizer(Packetizer):
+    """paramiko's packets, with a deadline that needs no thread, and a limit on their length."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._deadline: float | None = None
+        self.keepalive: Keepalive | None = None
+
+    def start_handshake(self, timeout: float) -> None:
+        # paramiko starts a timer, whose thread would outlive a handshake that fails.
+        self._deadline = time.monotonic() + timeout
+
+    def handshake_timed_out(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def complete_handshake(self) -> None:
+        self._deadline = None
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > _LONGEST_PACKET:
+            # paramiko would wait for gigabytes.
+            raise paramiko.SSHException(f"the length of a packet was corrupted ({n})")
+        data: bytes = super().read_all(n, check_rekey)
+        return data
+
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        kind, message = super().read_message()
+        if self.keepalive is not None:
+            self.keepalive.packet_arrived()
+        return kind, message
+
+    def give_up(self) -> None:
+        """Have all reading and writing raise EOFError, within a tenth of a second."""
+        self._Packetizer__closed = True
+
+
+class _Channels(ChannelMap):
+    """paramiko's channels, none of which is seen before it is complete.
+
+    Where a connection ends while a channel is made, its thread would fail, and nobody would be
+    told of the end.
+    """
+
+    def __init__(self, lock: threading.Lock) -> None:
+        super().__init__()
+        self._making = lock
+
+    def values(self) -> list[paramiko.Channel]:
+        with self._making:
+            channels: list[paramiko.Channel] = super().values()
+            return channels
+
+
+class _Events(dict[int, threading.Event]):
+    """What those wait for who open a channel; more may come while all of them are told."""
+
+    def values(self) -> Any:
+        return list(super().values())
+
+
+class Transport(paramiko.Transport):
+    """paramiko's transport, which notices a dead peer, and never waits for one when it is closed.
+
+    It also keeps the signal that ended a command, and the end of a channel is left to its user.
+    """
+
+    packetizer: _Packetizer
+
+    def __init__(self, sock: Any) -> None:
+        stream: Any = Stream(sock)
+        self.stream: Stream = stream
+        #: Why it was ended from here; None if it was not.
+        self.ended_because: str | None = None
+        #: What the other side said when it ended it; None if it said nothing.
+        self.disconnect_reason: str | None = None
+        self._global_requests = threading.Condition()
+        self._asked = self._answered = 0
+        self._others = 0
+        super().__init__(stream, packetizer_class=_Packetizer)
+        self._channels = _Channels(self.lock)
+        self.channel_events = _Events()
+        self.stream.on_silence = self._on_silence
+        options = self.get_security_options()
+        others = [name for name in options.ciphers if name not in _FIRST_CIPHERS]
+        options.ciphers = [*_FIRST_CIPHERS, *others]
+
+    def watch(self, interval: float, count: int) -> None:
+        """Ask for a sign of life after each ``interval`` of silence; end it after ``count``."""
+        self.packetizer.keepalive = Keepalive(interval, count)
+
+    def get_exception(self) -> Exception | None:
+        error = super().get_exception()
+        if error is None or isinstance(error, BROKEN):
+            return error
+        # A byte that is wrong can make it anything: a bad tag, text that is no UTF-8.
+        wrapped = paramiko.SSHException(f"it sent what cannot be read ({error!r})")
+        wrapped.__cause__ = error
+        return wrapped
+
+    def is_active(self) -> bool:
+        # Its thread may not know yet.
+        return bool(self.active) and not self.packetizer.closed
+
+    def seconds_of_silence(self) -> float:
+        """Return since when nothing has arrived."""
+        return time.monotonic() - self.stream.last_arrival
+
+    # The thread of the transport comes here several times a second, and whoever is stuck in
+    # sending, too: then nobody can ask, but what is stuck is as good as a question.
+    def _on_silence(self, sending: bool) -> None:
+        keepalive = self.packetizer.keepalive
+        if keepalive is None:
+            return
+        step = keepalive.next_step(time.monotonic(), self.stream.last_arrival, self.stream.unsent())
+        if step is Step.GIVE_UP:
+            self.abort(f"nothing came from it for {self.seconds_of_silence():.0f} seconds")
+        elif step is Step.ASK and not sending:
+            self._ask()
+
+    def _ask(self) -> None:
+        with self._global_requests:
+            # Replies carry no number. During a key exchange, nothing else may be sent.
+            if self._others or not self.clear_to_send.is_set():
+                return
+            self._asked += 1
+        self._send_message(_question())
+
+    def ask(self) -> int | None:
+        """Ask for a sign of life now; return the question's number, or None to try again later."""
+        with self._global_requests:
+            if self._others:
+                return None
+            self._asked += 1
+            number = self._asked
+        self._send_user_message(_question())
+        return number
+
+    def has_answered(self, number: int) -> bool:
+        """Whether a question of ``ask`` was answered: what the host sent before it is here."""
+        return self._answered >= number
+
+    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Any:
+        if not wait:
+            return super().global_request(kind, data, wait)
+        with self._global_requests:
+            self._global_requests.wait_for(lambda: not self._others, self.channel_timeout)
+            self._others += 1
+            self._global_requests.wait_for(
+                lambda: self._answered == self._asked, self.channel_timeout
+            )
+        try:
+            return super().global_request(kind, data, wait)
+        finally:
+            with self._global_requests:
+                self._others -= 1
+                self._global_requests.notify_all()
+
+    def _is_sign_of_life(self) -> bool:
+        with self._global_requests:
+            if self._answered == self._asked:
+                return False
+            self._answered += 1
+            self._global_requests.notify_all()
+            return True
+
+    def _parse_request_success(self, m: paramiko.Message) -> None:
+        if not self._is_sign_of_life():
+            super()._parse_request_success(m)  # type: ignore[misc]
+
+    def _parse_request_failure(self, m: paramiko.Message) -> None:
+        if not self._is_sign_of_life():
+            super()._parse_request_failure(m)  # type: ignore[misc]
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        m.get_int()
+        self.disconnect_reason = m.get_text()
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        with interrupts_wait():
+            try:
+                super()._send_message(data)  # type: ignore[misc]
+            except BaseException:
+                # What has left may be half a packet.
+                self.abort()
+                raise
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        # An interrupt in the middle would leave a lock taken.
+        with interrupts_wait():
+            try:
+                super()._send_user_message(data)  # type: ignore[misc]
+            except paramiko.SSHException:
+                self.abort("its key exchange did not end")
+                raise
+
+    def abort(self, reason: str | None = None) -> None:
+        """End the connection without waiting for anything; its own thread cleans up."""
+        self.ended_because = self.ended_because or reason
+        self.packetizer.give_up()
+        self.stream.wake()
+
+    def close(self) -> None:
+        """End the connection, and wait a moment for its thread."""
+        self.abort()
+        if self.is_alive() and self is not threading.current_thread():
+            self.join(_CLOSING)
+        # Whoever waits for something here looks at this.
+        self.active = False
+        if not self.is_alive():
+            self.sock.close()
+
+    def stop_thread(self) -> None:
+        # paramiko's would close a channel of another connection here, and wait for that one.
+        self.abort()
+
+
+def _question() -> paramiko.Message:
+    message = paramiko.Message()
+    message.add_byte(cMSG_GLOBAL_REQUEST)
+    message.add_string("keepalive@openssh.com")
+    message.add_boolean(True)
+    return message
+
+
+def _handle_channel_request(channel: Any, message: paramiko.Message) -> None:
+    # RFC 4254, section 6.10; paramiko knows "exit-status" only.
+    position = message.packet.tell()
+    if message.get_text() == "exit-signal":
+        message.get_boolean()
+        channel.deployer_exit_signal = message.get_text()
+        channel.status_event.set()
+        return
+    message.packet.seek(position)
+    paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]
+
+
+def _handle_channel_close(channel: Any, message: paramiko.Message) -> None:
+    # paramiko would answer here, in the thread of the transport, while the thread that uses the
+    # channel may be about to send something on it. That would then arrive after the answer, for a
+    # channel that is no more, and OpenSSH drops the whole connection over it. So the answer is
+    # left to the thread that uses the channel: it closes it in any case.
+    with channel.lock:
+        channel.eof_received = True
+        channel.eof_sent = True
+        channel.in_buffer.close()
+        channel.in_stderr_buffer.close()
+        channel.out_buffer_cv.notify_all()
+        channel.event.set()
+        channel.status_event.set()
+
+
+Transport._channel_handler_table = {  # type: ignore[attr-defined]
+    **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
+    MSG_CHANNEL_CLOSE: _handle_channel_close,
+    MSG_CHANNEL_REQUEST: _handle_channel_request,
+}
