@@ -551,3 +551,46 @@ def test_the_limit_on_open_files_is_raised_or_named(
     assert expected in done.stdout, done.stderr
     if soft == hard:
         assert "ulimit -n" in done.stdout
+
+
+def test_who_holds_a_session_never_waits_for_one_more(new_ssh_host: NewHost, world: World) -> None:
+    with world.serve("MaxSessions 1") as server:
+        host = new_ssh_host(server=server)()
+        with host.open("nested", "w") as file:
+            file.write(host.run("echo written", timeout=20))
+            with host.open("inner", "w", use_sudo=True) as inner:
+                inner.write(host.sudo("whoami", timeout=20))
+        assert host.run("cat nested inner") == "written\nroot\n"
+
+
+def test_threads_that_hold_all_sessions_do_not_wait_for_each_other(
+    new_ssh_host: NewHost, world: World
+) -> None:
+    with world.serve("MaxSessions 2") as server:
+        host_class = new_ssh_host(server=server)
+        together = threading.Barrier(6)
+
+        def write(number: int) -> str:
+            host = host_class()
+            together.wait(20)
+            for turn in range(3):
+                with host.open(f"held-{number}", "w") as file:
+                    file.write(host.run(f"echo {number} {turn}", timeout=30))
+            return host.run(f"cat held-{number}")
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(write, range(6))) == [f"{number} 2\n" for number in range(6)]
+
+
+def test_those_who_wait_for_a_host_that_is_gone_learn_it_together(new_ssh_host: NewHost) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        host_class = new_ssh_host(port=port, timeout=1.0)
+        begun = time.monotonic()
+        with ThreadPoolExecutor(20) as pool:
+            calls = [pool.submit(host_class().run, "true") for _ in range(20)]
+            for call in calls:
+                with pytest.raises(ConnectionFailedException, match=f"Remote: .*{port}"):
+                    call.result()
+        # One after another, they would have taken twenty times as long.
+        assert time.monotonic() - begun < 10

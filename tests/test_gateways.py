@@ -194,6 +194,10 @@ def jump_config(world: World, sshd: Server, gate: Server, tmp_path: Path) -> Cal
     return write
 
 
+def is_found(world: World, command: list[str]) -> bool:
+    return world.run(["sh", "-c", '"$@" && echo yes', "sh", *command], check=False) == "yes\n"
+
+
 def test_hosts_with_the_same_jumps_share_them_until_the_last_is_closed(
     new_ssh_host: NewHost,
     world: World,
@@ -212,7 +216,8 @@ def test_hosts_with_the_same_jumps_share_them_until_the_last_is_closed(
     assert hosts[1]().run("whoami") == "deploy\n"
     assert logins(world, gate) == 1
     hosts[1].close_connection()
-    until(lambda: not world.run(["pgrep", "-f", "^sshd: nopass"], check=False), "still connected")
+    connected = ["pkill", "-0", "-P", world.run(["cat", f"/run/sshd-{gate.port}.pid"]).strip()]
+    until(lambda: not is_found(world, connected), "still connected")
     assert hosts[0]().run("whoami") == "deploy\n"
     assert logins(world, gate) == 2
 

@@ -38,8 +38,10 @@ _CHUNK = 256 * 1024
 _GRACE = 1.0
 _LONGEST_GRACE = 10.0
 _REST = 4 * 1024 * 1024
-# How often a channel is asked whether it has caught up.
-_CATCH_UP = 0.05
+# How often a channel is asked whether it has caught up; and how long it may take to, in seconds,
+# once a command that ended in time has no time left.
+_CATCH_UP = 0.01
+_LATEST = 2.0
 # News always wakes the loop; this is how long an interrupt from another thread may take.
 _INTERRUPT_CHECK = 0.5
 
@@ -212,16 +214,15 @@ class _Loop:
             if self._is_refused:
                 raise SudoRefused
             now = time.monotonic()
+            is_late = deadline is not None and now >= deadline
             if self._channel.exit_status_ready():
                 after_end = after_end or _AfterEnd(now)
-                if self._channel.at_end() or (
-                    after_end.is_over(received, now) and self._channel.has_caught_up()
-                ):
+                # Where it ended in time, only what it left behind holds its streams.
+                is_over = after_end.is_over(received, now) or is_late
+                if self._channel.at_end() or (is_over and self._channel.has_caught_up()):
                     break
-            if deadline is not None and now >= deadline:
-                if after_end is not None:
-                    # It ended in time; only what it left behind holds its streams.
-                    break
+                is_late = deadline is not None and now >= deadline + _LATEST
+            if is_late:
                 raise TimedOut
             if after_end is None:
                 self._check_sudo(now)
@@ -230,9 +231,10 @@ class _Loop:
             if deadline is not None:
                 timeout = min(timeout, deadline - now)
             if after_end is not None:
-                timeout = min(timeout, max(after_end.time_left(now), _CATCH_UP))
+                timeout = max(min(timeout, after_end.time_left(now)), _CATCH_UP)
             # There may be more right now; but keys must get through a flood of output, too.
             self._wait(0.0 if received else max(timeout, 0.0))
+        self.receive_rest()
         self._exchange.exit_status = self._channel.exit_status
         self._exchange.exit_signal = self._channel.exit_signal
 
@@ -253,7 +255,7 @@ class _Loop:
         return size
 
     def receive_rest(self) -> None:
-        """Take what is left of a command that was stopped."""
+        """Take what has arrived and is left."""
         received = 0
         while received < _REST and (size := self.receive()):
             received += size

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from ...exceptions import ConnectionFailedException, ConnectionLost, ConnectionTimeout
+from ...exceptions import (
+    AuthenticationFailed,
+    ConnectionFailedException,
+    ConnectionLost,
+    ConnectionTimeout,
+)
 from ...pseudo_terminal import Pty
 from . import tuning
 from .config import Gateway, HostSettings, Settings, resolve
 from .dial import connect, enough_files
 from .forwarded_agent import ForwardedAgent
 from .gateways import check_for_circle, gateways
-from .sessions import Place, Sessions
+from .sessions import NoRoom, Place, Sessions, holding_one, holds_one
 from .sftp import SFTPFileSystem, is_alive
 
 if TYPE_CHECKING:
@@ -56,10 +61,14 @@ class Connection:
         #: Held while it is opened or closed.
         self._lock = threading.Lock()
         self._live: _Live | None = None
+        #: How the last attempt to open it failed, if it did.
+        self._failure: tuple[type[ConnectionFailedException], str] | None = None
         #: Held for a moment, for what is below.
         self._state = threading.Lock()
         self._users = 0
         self._idle_sftp: paramiko.SFTPClient | None = None
+        #: For those who hold a session and need one more, where there is no room for it.
+        self._further: Connection | None = None
         self.home_directories: dict[str | None, str] = {}
 
     def transport(self, pty: Pty) -> tuning.Transport:
@@ -86,7 +95,8 @@ class Connection:
                 _prepare(session, live.settings)
             except tuning.BROKEN as error:
                 raise self._lost(live.transport) from error
-            yield session
+            with holding_one():
+                yield session
 
     @contextlib.contextmanager
     def spare_session(self, timeout: float) -> Iterator[paramiko.Channel | None]:
@@ -107,7 +117,8 @@ class Connection:
         # Shared by threads, one client drops replies that are another's.
         client = self._take_idle_sftp() or self._new_sftp(pty)
         try:
-            yield SFTPFileSystem(client, self._lost)
+            with holding_one():
+                yield SFTPFileSystem(client, self._lost)
         except Exception:
             self._give_back(client)
             raise
@@ -138,8 +149,9 @@ class Connection:
     def _give_back(self, client: paramiko.SFTPClient) -> None:
         live = self._live
         with self._state:
+            is_ours = live is not None and _transport(client) is live.transport
             wanted = live is None or live.sessions.are_wanted or not is_alive(client)
-            if self._idle_sftp is None and not wanted:
+            if self._idle_sftp is None and is_ours and not wanted:
                 self._idle_sftp = client
                 return
         _close_sftp(client)
@@ -161,18 +173,27 @@ class Connection:
         """Return a session; ``stack`` is to close it and to give its place back."""
         live = self._open(pty)
         try:
+            try:
+                return self._session_of(live, pty, stack), live
+            except ConnectionLost:
+                if live.transport.is_active():
+                    raise
+                # It died since it was last used, and nothing was sent over it yet.
+                stack.close()
+            live = self._open(pty)
             return self._session_of(live, pty, stack), live
-        except ConnectionLost:
-            if live.transport.is_active():
-                raise
-            # It died since it was last used, and nothing was sent over it yet.
+        except NoRoom:
             stack.close()
-        live = self._open(pty)
-        return self._session_of(live, pty, stack), live
+        with self._state:
+            if self._further is None:
+                self._further = Connection(self._host, self._via)
+        return self._further._new_session(pty, stack)
 
     def _session_of(self, live: _Live, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
         place = stack.enter_context(
-            live.sessions.place(self._close_idle_sftp, pty.check_interrupted)
+            live.sessions.place(
+                self._close_idle_sftp, pty.check_interrupted, may_wait=not holds_one()
+            )
         )
         channel = self._open_session(live, place)
         stack.callback(tuning.close_channel, channel)
@@ -227,13 +248,36 @@ class Connection:
         with enough_files(self._host):
             settings = resolve(self._host)
             check_for_circle(self._host, settings)
+            failure = self._failure
             with self._locked(pty):
                 live = self._live
                 if live is None or not live.transport.is_active():
+                    if self._failure is not failure:
+                        self._share_failure(pty)
                     self._close()
-                    live = self._live = self._new(settings, pty)
+                    live = self._live = self._try(settings, pty)
                     self.home_directories.clear()
                 return live
+
+    def _share_failure(self, pty: Pty) -> None:
+        """Raise what another thread got while this one waited for it, in place of trying again.
+
+        Otherwise the last of many threads would wait as many times as long as the first.
+        """
+        if self._failure is not None:
+            kind, message = self._failure
+            # A person may know a password that nobody else did.
+            if not (issubclass(kind, AuthenticationFailed) and pty.is_interactive):
+                raise kind(message)
+
+    def _try(self, settings: Settings, pty: Pty) -> _Live:
+        try:
+            live = self._new(settings, pty)
+        except ConnectionFailedException as error:
+            self._failure = (type(error), str(error))
+            raise
+        self._failure = None
+        return live
 
     def _new(self, settings: Settings, pty: Pty) -> _Live:
         via = self._via or self._gateway(settings)
@@ -308,11 +352,15 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
+        if self._further is not None:
+            self._further.close()
         with self._lock:
             self._close()
 
     def close_at_exit(self) -> None:
         """Close the connection, without waiting for one that is just being opened."""
+        if self._further is not None:
+            self._further.close_at_exit()
         if self._lock.acquire(timeout=0.1):
             try:
                 self._close()
@@ -378,6 +426,11 @@ def _prepare(session: paramiko.Channel, settings: Settings) -> None:
         session.set_environment_variable(name, value)
     if settings.forward_agent and settings.agent_socket:
         session.request_forward_agent(ForwardedAgent(settings.agent_socket).take)
+
+
+def _transport(client: paramiko.SFTPClient) -> paramiko.Transport | None:
+    channel = client.get_channel()
+    return None if channel is None else channel.get_transport()
 
 
 def _close_sftp(client: paramiko.SFTPClient) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SSHHost"]
 
+# Times that sshd comes round before all is sent that a pipe can hold (64 KB).
+_ANSWERS = 8
+
 
 class SSHHost(Host):
     """A machine that is reached over SSH.
@@ -181,7 +184,7 @@ class _SSHChannel:
         self._waker = waker
         self._in_pty = in_pty
         self._question: int | None = None
-        self._has_caught_up = False
+        self._answers = 0
         self._connection = connection
 
     def recv_ready(self) -> bool:
@@ -207,19 +210,18 @@ class _SSHChannel:
     def has_caught_up(self) -> bool:
         from . import tuning
 
-        # The exit status comes before the last output, and a network may stop in between. Once the
-        # host has answered a question, what it sent before the answer is here.
+        # sshd tells of the end when it learns of it, and reads what is left in the pipes of the
+        # command afterwards, a part at a time; and a network may stop in between. What it sent
+        # before it answered a question is here, and it reads some more before it takes the next.
         transport = self._session.get_transport()
         assert isinstance(transport, tuning.Transport)
-        if self._has_caught_up:
-            return True
         with contextlib.suppress(*tuning.BROKEN):
-            if self._question is None:
+            if self._question is not None and transport.has_answered(self._question):
+                self._question = None
+                self._answers += 1
+            if self._question is None and self._answers < _ANSWERS:
                 self._question = transport.ask()
-            else:
-                self._has_caught_up = transport.has_answered(self._question)
-        # Not yet: what came before the answer is taken first.
-        return False
+        return self._answers >= _ANSWERS
 
     def exit_status_ready(self) -> bool:
         return self._session.exit_status_ready()

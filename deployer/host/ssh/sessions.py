@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-__all__ = ["Place", "Sessions", "Startups"]
+__all__ = ["NoRoom", "Place", "Sessions", "Startups", "holding_one", "holds_one"]
 
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
 # How often a server may refuse the only session, while it still closes earlier ones.
 _ATTEMPTS_ALONE = 10
+# How often one who may not wait asks again: a session that ended here may count there for a moment.
+_ATTEMPTS_OF_A_HOLDER = 3
 # How often those who wait look whether they are to stop waiting.
 _LOOK = 0.5
+
+
+class NoRoom(Exception):
+    """There is no room for one more session, and whoever wants it may not wait."""
 
 
 class Sessions:
@@ -31,18 +38,23 @@ class Sessions:
         return self._waiting > 0
 
     @contextlib.contextmanager
-    def place(self, make_room: Callable[[], None], check: Callable[[], None]) -> Iterator[Place]:
+    def place(
+        self, make_room: Callable[[], None], check: Callable[[], None], may_wait: bool
+    ) -> Iterator[Place]:
         """Wait until there is room for one more, and hold it.
 
         :param make_room: gives up what is only kept for later.
         :param check: raises when whoever waits is to stop.
+        :param may_wait: False to raise NoRoom instead.
         """
         with self._wait(make_room):
+            if not may_wait and self._open >= self._limit:
+                raise NoRoom
             while not self._condition.wait_for(lambda: self._open < self._limit, _LOOK):
                 check()
             self._open += 1
         try:
-            yield Place(self, make_room)
+            yield Place(self, make_room, may_wait)
         finally:
             with self._condition:
                 self._open -= 1
@@ -99,13 +111,21 @@ class Sessions:
 class Place:
     """Room for one session."""
 
-    def __init__(self, sessions: Sessions, make_room: Callable[[], None]) -> None:
+    def __init__(self, sessions: Sessions, make_room: Callable[[], None], may_wait: bool) -> None:
         self._sessions = sessions
         self._make_room = make_room
+        self._may_wait = may_wait
+        self._refused = 0
         self._refused_alone = 0
 
     def wait_after_refusal(self) -> bool:
-        """Wait until the server may be asked again; False when it makes no sense to."""
+        """Wait until the server may be asked again; False when it makes no sense to.
+
+        :raises NoRoom: for who may not wait, unless it is a matter of moments.
+        """
+        self._refused += 1
+        if not self._may_wait and self._refused > _ATTEMPTS_OF_A_HOLDER:
+            raise NoRoom
         alone = self._sessions.wait_after_refusal(self._refused_alone, self._make_room)
         self._refused_alone = alone or 0
         return alone is not None
@@ -172,3 +192,31 @@ class _Server:
         elif self._limit is not None:
             self._limit += 1
         self.running -= 1
+
+
+# The threads that hold a session, to any host, and how many. They never wait for one more: whoever
+# could give it may in turn wait for theirs.
+_holders: Counter[int] = Counter()
+_holders_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def holding_one() -> Iterator[None]:
+    """Count the session that this thread has during the ``with`` block."""
+    # A file may be closed by another thread.
+    thread = threading.get_ident()
+    with _holders_lock:
+        _holders[thread] += 1
+    try:
+        yield
+    finally:
+        with _holders_lock:
+            _holders[thread] -= 1
+            if not _holders[thread]:
+                del _holders[thread]
+
+
+def holds_one() -> bool:
+    """Whether this thread has a session."""
+    with _holders_lock:
+        return threading.get_ident() in _holders
