@@ -33,6 +33,8 @@ from fault_proxy import FaultProxy, fault_proxy
 from terminals import open_terminal
 from world import PASSWORD, Server, World
 
+pytestmark = pytest.mark.faults
+
 NewHost = Callable[..., type[SSHHost]]
 
 

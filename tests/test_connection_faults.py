@@ -28,20 +28,16 @@ from deployer.host.ssh.keepalive import Keepalive, Step
 from deployer.pseudo_terminal import DummyPty
 from fault_proxy import FaultProxy, fault_proxy
 from terminals import ROOT
+from waiting import until
 from world import Server, World
+
+pytestmark = pytest.mark.faults
 
 NewHost = Callable[..., type[SSHHost]]
 
 # Quick, and more than a busy machine needs to answer.
 KEEPALIVE = 0.5
 DEADLINE = 30.0
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,10 @@ from deployer.exceptions import (
 from deployer.host import Host, LocalHost, SSHHost
 from deployer.pseudo_terminal import DummyPty, Pty
 from terminals import ROOT, open_terminal
+from waiting import until
 from world import World
+
+pytestmark = pytest.mark.faults
 
 HostClass = type[Host]
 NewHost = Callable[..., type[SSHHost]]
@@ -56,13 +59,6 @@ def long() -> str:
 def runs(host: Host, command: str) -> bool:
     pattern = f"[{command[0]}]{command[1:]}"
     return host.run(f"pgrep -f {shlex.quote(pattern)}", ignore_exit_status=True, silent=True).ok
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture(params=[False, True], ids=["pipes", "terminal"])
@@ -277,7 +273,7 @@ def test_all_that_a_command_has_started_is_ended(
                 host.close_connection()
     here = host_class()
     # A terminal that hangs up is not waited for.
-    wait_until(lambda: not runs(here, long))
+    until(lambda: not runs(here, long))
 
 
 def test_it_is_ended_with_every_login_shell(new_ssh_host: NewHost, long: str) -> None:
@@ -344,7 +340,7 @@ def test_ctrl_c_ends_the_command(host_class: HostClass, long: str) -> None:
     pty = DummyPty()
 
     def press() -> None:
-        wait_until(lambda: "begun" in pty.get_output())
+        until(lambda: "begun" in pty.get_output())
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)

@@ -25,6 +25,8 @@ from deployer.host import Host, LocalHost, SSHHost
 from fault_proxy import fault_proxy
 from world import Server, World
 
+pytestmark = pytest.mark.faults
+
 HostClass = type[Host]
 NewHost = Callable[..., type[SSHHost]]
 

@@ -8,7 +8,6 @@ import os
 import socket
 import socketserver
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +16,7 @@ import pytest
 from deployer.exceptions import ConnectionFailedException
 from deployer.host import Host, SSHHost
 from deployer.pseudo_terminal import DummyPty
+from waiting import until
 from world import Server, World, free_port
 
 HostClass = type[Host]
@@ -64,6 +64,13 @@ def asked(port: int, data: bytes) -> bytes:
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
         sender.join()
     return answer
+
+
+def is_answered(port: int, data: bytes) -> bool:
+    try:
+        return asked(port, data) == answer_to(data)
+    except ConnectionResetError:
+        return False
 
 
 def ends_at_once(port: int) -> bool:
@@ -147,9 +154,8 @@ def test_who_cannot_be_reached_is_named_and_the_connection_ends(
     host = host_class(pty)
     with getattr(host, method)(0, nobody) as port:
         assert ends_at_once(port)
-        deadline = time.monotonic() + 10
-        while f"{host.slug}: cannot connect to localhost port {nobody}" not in pty.get_output():
-            assert time.monotonic() < deadline
+        told = f"{host.slug}: cannot connect to localhost port {nobody}"
+        until(lambda: told in pty.get_output())
     assert host.run("echo alive") == "alive\n"
 
 
@@ -191,9 +197,4 @@ def test_a_local_port_survives_the_connection(
     with host.forward_local(0, served) as port:
         assert asked(port, b"before") == answer_to(b"before")
         world.run(["kill", "-9", host.run("echo $PPID").strip()])
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(ConnectionResetError):
-                if asked(port, b"after") == answer_to(b"after"):
-                    break
-            assert time.monotonic() < deadline
+        until(lambda: is_answered(port, b"after"))

@@ -23,17 +23,13 @@ from deployer.exceptions import (
 )
 from deployer.host import SSHHost
 from fault_proxy import fault_proxy
+from waiting import until
 from world import Server, World, free_port
+
+pytestmark = pytest.mark.faults
 
 NewHost = Callable[..., type[SSHHost]]
 DEADLINE = 30.0
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +44,7 @@ def _nothing_is_left(sshd: Server, world: World) -> Iterator[None]:
     yield
     until(
         lambda: all(now <= then for now, then in zip(left(), before, strict=True)),
-        f"{threading.enumerate()}, {left()} after {before}",
+        lambda: f"{threading.enumerate()}, {left()} after {before}",
     )
 
 

@@ -17,6 +17,7 @@ from deployer.exceptions import CommandTimeout, ExecCommandFailed
 from deployer.host import Host, LocalHost, interaction
 from deployer.loggers import LoggerInterface, TraceLogger
 from deployer.pseudo_terminal import DummyPty
+from waiting import until
 
 HostClass = type[Host]
 
@@ -174,7 +175,7 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(host: Host) 
     with pytest.raises(CommandTimeout, match=r"did not end within 0\.5 seconds") as caught:
         host.run(f"echo begun; {LONG} | {LONG}", timeout=0.5)
     assert caught.value.result.stdout == "begun\n"
-    assert not still_runs(host, LONG)
+    until(lambda: not still_runs(host, LONG))
 
 
 def test_a_quick_command_is_not_disturbed_by_a_timeout(host: Host) -> None:
@@ -309,7 +310,7 @@ def test_an_interrupt_from_outside_ends_the_command(host_class: HostClass) -> No
     pty.interrupted.set()
     thread.join(30)
     assert len(raised) == 1
-    assert not still_runs(host_class(), LONG)
+    until(lambda: not still_runs(host_class(), LONG))
 
 
 def test_after_an_interrupt_nothing_more_is_run(host_class: HostClass, tmp_path: Path) -> None:

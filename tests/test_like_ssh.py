@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from deployer.host import Host, LocalHost, RunResult, SSHHost
 
+pytestmark = pytest.mark.faults
+
 
 class Case(NamedTuple):
     """A command for bash, and all that it reads."""

@@ -31,6 +31,8 @@ from fault_proxy import fault_proxy
 from terminals import ROOT
 from world import Server, World
 
+pytestmark = pytest.mark.faults
+
 NewHost = Callable[..., type[SSHHost]]
 
 ME = f"{getpass.getuser()}@{socket.gethostname()}"

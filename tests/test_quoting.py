@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from deployer.host import Host, LocalHost
 from world import World
 
+pytestmark = pytest.mark.faults
+
 HostClass = type[Host]
 
 # What shells, terminals, options and encodings give a meaning to: between blanks, and with some.

@@ -17,6 +17,8 @@ from fault_proxy import fault_proxy
 from soaking.ledger import Ledger, Times, WrongResult
 from world import Server, World
 
+pytestmark = pytest.mark.faults
+
 
 def test_a_small_run_finds_nothing_wrong(
     world: World,
@@ -104,7 +106,7 @@ def test_output_that_was_cut_off_is_no_success(
         size = passed_by("seq 4000")
         outcomes = set()
         # The status of a command may arrive before the last of what it printed.
-        for missing in range(0, 1200, 40):
+        for missing in range(-1000, 1200, 50):
             host.close_connection()
             proxy.set(drop_after_down=None)
             host().run("true")

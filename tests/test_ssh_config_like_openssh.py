@@ -22,6 +22,8 @@ from deployer.host import SSHHost
 from deployer.host.ssh.config import Gateway, Settings, resolve
 from deployer.host.ssh.ssh_patterns import choose
 
+pytestmark = pytest.mark.faults
+
 
 @dataclass(frozen=True)
 class Case:

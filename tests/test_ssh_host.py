@@ -26,6 +26,7 @@ from deployer.exceptions import (
 )
 from deployer.host import SSHHost
 from deployer.pseudo_terminal import DummyPty
+from waiting import until
 from world import PASSWORD, Server, World
 
 NewHost = Callable[..., type[SSHHost]]
@@ -465,9 +466,7 @@ def test_what_root_started_is_ended_too(
         host = new_ssh_host(server=server)
         with pytest.raises(CommandTimeout):
             host().sudo(command, timeout=1, interactive=interactive)
-        deadline = time.monotonic() + 10
-        while world.run(["pgrep", "-f", "[s]leep 3457"], check=False):
-            assert time.monotonic() < deadline
+        until(lambda: not world.run(["pgrep", "-f", "[s]leep 3457"], check=False))
         host.close_connection()
 
 

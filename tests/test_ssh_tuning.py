@@ -22,6 +22,7 @@ from deployer.host.ssh import tuning
 from deployer.host.ssh.interrupts import interrupts_wait
 from fault_proxy import fault_proxy
 from terminals import ROOT
+from waiting import until
 from world import Server, World
 
 TIMEOUT = 20.0
@@ -79,7 +80,7 @@ def test_a_signal_reaches_all_that_a_command_started(
         tuning.send_signal(channel, "TERM")
         assert channel.status_event.wait(TIMEOUT)
         assert tuning.exit_signal(channel) == "TERM"
-    assert world.run(["pgrep", "-f", "[s]leep 6543"], check=False) == ""
+    until(lambda: not world.run(["pgrep", "-f", "[s]leep 6543"], check=False))
 
 
 # The command does the one thing that is to be noticed once it reads a line.
@@ -162,13 +163,6 @@ def test_the_end_of_a_channel_is_answered_by_whoever_uses_it(
 
 
 # The connection itself.
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

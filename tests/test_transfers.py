@@ -14,6 +14,8 @@ from deployer.host import Host
 from deployer.pseudo_terminal import DummyPty
 from terminals import open_terminal
 
+pytestmark = pytest.mark.faults
+
 HostClass = type[Host]
 MB = 1024 * 1024
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ DEFAULT_FAN_OUT = 64
 # How long jobs get to end their commands after Ctrl-C. Most need no time; but one that is about to
 # connect to a host that does not answer, or computes, does not notice before it comes to a command.
 _TIME_TO_STOP = 5.0
+# How often those who wait for jobs look whether they are to stop, in seconds.
+_LOOK = 0.25
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,13 @@ class _Pool(Generic[T]):
     def _wait_for(self, threads: int, timeout: float | None) -> None:
         # Not by joining them: a join that Ctrl-C interrupts leaves Python 3.11 believing that the
         # thread has ended.
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._condition:
-            self._condition.wait_for(lambda: self._ended >= threads, timeout)
+            # In short waits: a signal that another thread is given does not wake this one, and only
+            # this one acts on it.
+            while not self._condition.wait_for(lambda: self._ended >= threads, _LOOK):
+                if deadline is not None and time.monotonic() >= deadline:
+                    return
 
     def interrupt_later(self, pty: Pty) -> None:
         """Interrupt what runs in a Pty when the others are, also if that is now."""

@@ -16,10 +16,9 @@ from ...exceptions import AuthenticationFailed, ConnectionLost, ConnectionTimeou
 from ...pseudo_terminal import Pty
 from ...secret import Secret, without_frames
 from ..credentials import Account, Credential, credentials
-from . import login_tuning
 from .config import HostSettings, Settings
 from .identities import Identity, identities
-from .tuning import BROKEN, Transport
+from .tuning import BROKEN, Transport, login
 
 __all__ = ["account", "authenticate"]
 
@@ -58,11 +57,11 @@ def authenticate(host: HostSettings, settings: Settings, transport: Transport, p
     :raises ConnectionLost: when the connection breaks meanwhile.
     :raises ConnectionTimeout: when the host does not answer.
     """
-    login = _Login(host, settings, transport, pty)
+    attempt = _Login(host, settings, transport, pty)
     try:
-        login.run()
+        attempt.run()
     finally:
-        login_tuning.forget_password(transport)
+        login.forget_password(transport)
 
 
 class _Outcome(Enum):
@@ -122,7 +121,7 @@ class _Login:
         for identity in keys:
             done = threading.Event()
             try:
-                login_tuning.try_key(self._transport, self._settings.username, identity.key, done)
+                login.try_key(self._transport, self._settings.username, identity.key, done)
             except BROKEN as error:
                 self._check(str(error))
                 # An agent that does not sign, or no algorithm that both sides have.
@@ -140,9 +139,7 @@ class _Login:
         """Ask the host whether it would take a key, before a person is asked to open it."""
         done = threading.Event()
         try:
-            is_accepted = login_tuning.offer_key(
-                self._transport, self._settings.username, public, done
-            )
+            is_accepted = login.offer_key(self._transport, self._settings.username, public, done)
         except BROKEN as error:
             self._check(str(error))
             # No algorithm that both sides have.
@@ -178,7 +175,7 @@ class _Login:
             return _Outcome.REFUSED
         questions = _Questions()
         self._begin(
-            lambda: login_tuning.answer_questions(
+            lambda: login.answer_questions(
                 self._transport, self._settings.username, questions.ask, questions
             )
         )
@@ -238,7 +235,7 @@ class _Login:
         if self._may_ask and self._allowed is None:
             done = threading.Event()
             self._begin(
-                lambda: login_tuning.ask_for_methods(self._transport, self._settings.username, done)
+                lambda: login.ask_for_methods(self._transport, self._settings.username, done)
             )
             self._wait(done)
         return self._allowed is None or method in self._allowed

@@ -11,9 +11,9 @@ from ...exceptions import AuthenticationFailed
 from ...pseudo_terminal import Pty
 from ...secret import Secret
 from ..credentials import credentials
-from . import login_tuning
 from .config import HostSettings, Settings
 from .keys import Certificate, KeyProblem, PrivateKey, read_certificate, read_key
+from .tuning import login
 
 __all__ = ["Identity", "identities"]
 
@@ -69,12 +69,12 @@ def _key_files(host: HostSettings, settings: Settings, tried: list[str]) -> Iter
 
 def _open_agent(
     settings: Settings, files: list[PrivateKey], tried: list[str]
-) -> login_tuning.Agent | None:
+) -> login.Agent | None:
     needed = settings.use_agent or any(key.is_encrypted or key.text is None for key in files)
     if not needed or settings.agent_socket is None:
         return None
     try:
-        return login_tuning.Agent(settings.agent_socket)
+        return login.Agent(settings.agent_socket)
     except (FileNotFoundError, ConnectionRefusedError):
         # It was somebody's, and is no more: nothing to mention, as for OpenSSH.
         return None
@@ -92,7 +92,7 @@ class _Keys:
         tried: list[str],
         is_wanted: Callable[[bytes], bool],
         files: list[PrivateKey],
-        agent: login_tuning.Agent | None,
+        agent: login.Agent | None,
     ) -> None:
         self._host = host
         self._settings = settings
@@ -131,7 +131,7 @@ class _Keys:
             if certificate.is_for(blob):
                 yield Identity(
                     certificate.name,
-                    login_tuning.with_certificate(key, certificate.kind, certificate.blob),
+                    login.with_certificate(key, certificate.kind, certificate.blob),
                 )
                 return
         self._tried.append(f"{certificate.name} (the key that it is for is not among the keys)")
@@ -149,7 +149,7 @@ class _Keys:
         if (key := self._signer(file, certificate.blob)) is not None:
             yield Identity(
                 certificate.name,
-                login_tuning.with_certificate(key, certificate.kind, certificate.blob),
+                login.with_certificate(key, certificate.kind, certificate.blob),
             )
 
     def _signer(self, file: PrivateKey, offer: bytes | None) -> paramiko.PKey | None:

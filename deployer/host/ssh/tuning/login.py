@@ -1,4 +1,4 @@
-"""What logging in needs of paramiko's private parts; ``tuning`` has all others."""
+"""What logging in needs of paramiko's private parts."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 import time
 from typing import Any
@@ -12,10 +14,10 @@ from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_GLOBAL_
 from paramiko.packet import Packetizer
 from paramiko.transport import ChannelMap
 
-from .interrupts import interrupts_wait
-from .keepalive import Keepalive, Step, Stream
+from ..interrupts import interrupts_wait
+from ..keepalive import Keepalive, Step, Stream
 
-__all__ = ["BROKEN", "Transport"]
+__all__ = ["BROKEN", "Transport", "prepare_socket"]
 
 #: What paramiko raises when a connection, or a channel of it, is no more.
 BROKEN = (paramiko.SSHException, EOFError, OSError)
@@ -30,6 +32,14 @@ _FIRST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _LONGEST_PACKET = 512 * 1024
 # Seconds that a connection may take to end.
 _CLOSING = 1.0
+
+
+def prepare_socket(sock: socket.socket, keepalive: bool = True) -> None:
+    """Set what an SSH connection wants of TCP."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, keepalive)
+        # Without it each command waits 44 ms for a delayed acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Packetizer(Packetizer):
