@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
@@ -55,6 +54,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        # Takes long to load, for what hardly anybody does.
+        import hmac
+
         # Takes as long wherever they differ.
         return hmac.compare_digest(_encode(self._text), _encode(other._text))
 

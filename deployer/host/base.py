@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import os
-import secrets
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -278,7 +277,7 @@ class Host(FileAccess, PortForwarding):
         # A question changes nothing: it is asked from a sandbox, too.
         host = type(self)(self.pty)
         # A start-up file of the login shell may print something first.
-        mark = f"deployer-{secrets.token_hex(12)}"
+        mark = f"deployer-{os.urandom(12).hex()}"
         command = f"printf %s {mark}; {command}"
         return host.run(command, interactive=False, silent=True, **options).partition(mark)[2]
 

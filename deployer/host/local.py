@@ -16,13 +16,16 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..exceptions import ConnectionFailedException
 from ..pseudo_terminal import Pty
 from .base import Host
 from .channel import Channel
 from .files import FileSystem, LocalFileSystem, file_errors
-from .forwarding import Stream, connect_here, listen_here
+
+if TYPE_CHECKING:
+    from .relay import Stream
 
 __all__ = ["LocalHost"]
 
@@ -64,11 +67,15 @@ class LocalHost(Host):
         yield LocalFileSystem()
 
     def _connect_from_host(self, address: str, port: int) -> Stream:
+        from .relay import connect_here
+
         return connect_here(address, port)
 
     def _listen_on_host(
         self, address: str, port: int, take: Callable[[Stream], None]
     ) -> contextlib.AbstractContextManager[int]:
+        from .relay import listen_here
+
         return listen_here(address, port, take)
 
     def _session_directory(self) -> str:

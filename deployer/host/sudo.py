@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,8 +20,8 @@ def new_prompt() -> SudoPrompt:
     """Return texts that nothing else prints: random for each call."""
     # Letters and digits only: sudo expands % in a prompt.
     return SudoPrompt(
-        token=f"deployer-sudo-{secrets.token_hex(12)}",
-        started=f"deployer-started-{secrets.token_hex(12)}",
+        token=f"deployer-sudo-{os.urandom(12).hex()}",
+        started=f"deployer-started-{os.urandom(12).hex()}",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import shlex
 import socket
 import time
@@ -229,7 +228,7 @@ rmdir -- "$1" 2>/dev/null || true
 def _take(place: _Place, reason: str, timeout: float) -> str:
     """Take a lock, and return the token of its holder."""
     deadline = time.monotonic() + timeout
-    token = secrets.token_hex(8)
+    token = os.urandom(8).hex()
     place.pty.check_interrupted()
     with _errors(place):
         try:

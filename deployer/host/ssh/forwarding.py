@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import paramiko
 
 from ...exceptions import ConnectionFailedException
-from ..forwarding import Stream
+from ..relay import Stream
 
 __all__ = ["connect", "listen"]
 

@@ -13,9 +13,9 @@ from ..channel import Channel
 from ..command import shell_path, through_login_shell
 from ..credentials import Account
 from ..files import FileSystem
-from ..forwarding import Stream
 
 if TYPE_CHECKING:
+    from ..relay import Stream
     from .connection import Connection
 
 __all__ = ["SSHHost"]
