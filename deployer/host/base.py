@@ -31,26 +31,11 @@ from .file_access import FileAccess
 from .files import Stat
 from .forwarding import PortForwarding
 from .result import RunResult
-from .sudo import SudoDialogue, failure, new_prompt
+from .sudo import SudoDialogue, end_script, failure, new_prompt
 
 __all__ = ["Host", "HostContext", "RunResult", "Stat"]
 
 H = TypeVar("H", bound="Host")
-
-# Ends the process groups that have a text on a command line. Field 5 of `stat` is the group; the
-# name, field 2, may have spaces in it. KILL goes to those that are still there after a second.
-_END_GROUPS = """\
-groups=$(grep -ls '{mark}' /proc/[0-9]*/cmdline | while read -r file; do
-    sed 's/.*) [^ ]* [^ ]* \\([0-9]*\\) .*/-\\1/' "${{file%cmdline}}stat" 2>/dev/null
-done | sort -u)
-[ -n "$groups" ] || exit 0
-kill -s TERM -- $groups 2>/dev/null
-for pause in 0.1 0.2 0.3 0.4; do
-    kill -s 0 -- $groups 2>/dev/null || exit 0
-    sleep $pause
-done
-kill -s KILL -- $groups 2>/dev/null || true
-"""
 
 
 class Host(FileAccess, PortForwarding):
@@ -306,9 +291,7 @@ class Host(FileAccess, PortForwarding):
         )
         answer = None
         if prompt is not None:
-            answer = interaction.SudoAnswer(
-                SudoDialogue(prompt), self._find_sudo_password, partial(self._end_as_root, prompt)
-            )
+            answer = self._sudo_answer(prompt)
         text_input = b"" if initial_input is None else _as_bytes(initial_input)
         exchange = interaction.Exchange()
         begun = time.monotonic()
@@ -371,11 +354,7 @@ class Host(FileAccess, PortForwarding):
         self.pty.check_interrupted()
         with self._open_channel(line, False) as channel:
             if prompt is not None:
-                answer = interaction.SudoAnswer(
-                    SudoDialogue(prompt),
-                    self._find_sudo_password,
-                    partial(self._end_as_root, prompt),
-                )
+                answer = self._sudo_answer(prompt)
                 try:
                     interaction.start(channel, self.pty, exchange, answer)
                 except (interaction.SudoRefused, interaction.SudoSilent):
@@ -403,9 +382,13 @@ class Host(FileAccess, PortForwarding):
             f"{self.slug}: the connection to {self.address} was lost; the next call opens a new one"
         )
 
+    def _sudo_answer(self, prompt: SudoPrompt) -> interaction.SudoAnswer:
+        end = partial(self._end_as_root, prompt)
+        return interaction.SudoAnswer(SudoDialogue(prompt), self._find_sudo_password, end)
+
     def _end_as_root(self, prompt: SudoPrompt) -> None:
         """End a command that ran under sudo, and what it started."""
-        script = _END_GROUPS.format(mark=f"[{prompt.started[0]}]{prompt.started[1:]}")
+        script = end_script(prompt)
         # Why the command has to end is what the caller needs to know; not that it could not.
         with suppress(DeployerException), self._beside() as host:
             # In a terminal, which hangs up if this takes too long.

@@ -13,7 +13,7 @@ from .command import SudoPrompt
 from .credentials import Credential
 from .result import RunResult
 
-__all__ = ["Heard", "SudoDialogue", "SudoState", "failure", "new_prompt"]
+__all__ = ["Heard", "SudoDialogue", "SudoState", "end_script", "failure", "new_prompt"]
 
 
 def new_prompt() -> SudoPrompt:
@@ -23,6 +23,28 @@ def new_prompt() -> SudoPrompt:
         token=f"deployer-sudo-{os.urandom(12).hex()}",
         started=f"deployer-started-{os.urandom(12).hex()}",
     )
+
+
+# Ends the process groups that have a text on a command line. Field 5 of `stat` is the group; the
+# name, field 2, may have spaces in it. KILL goes to those that are still there after a second.
+_END_GROUPS = """\
+groups=$(grep -ls '{mark}' /proc/[0-9]*/cmdline | while read -r file; do
+    sed 's/.*) [^ ]* [^ ]* \\([0-9]*\\) .*/-\\1/' "${{file%cmdline}}stat" 2>/dev/null
+done | sort -u)
+[ -n "$groups" ] || exit 0
+kill -s TERM -- $groups 2>/dev/null
+for pause in 0.1 0.2 0.3 0.4; do
+    kill -s 0 -- $groups 2>/dev/null || exit 0
+    sleep $pause
+done
+kill -s KILL -- $groups 2>/dev/null || true
+"""
+
+
+def end_script(prompt: SudoPrompt) -> str:
+    """Return what ends, run as root, a command that has said that it begins, and all it started."""
+    # In brackets, so that it is not found on its own command line.
+    return _END_GROUPS.format(mark=f"[{prompt.started[0]}]{prompt.started[1:]}")
 
 
 class SudoState(Enum):
