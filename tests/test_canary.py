@@ -135,7 +135,8 @@ def test_a_password_is_found_nowhere(
         assert [name for name in uses.failures if not name.startswith("cut after")] == [
             *("sudo fails", "sudo fails", "sudo takes too long", "a command takes too long"),
             *("a bad command", "no such file", "login refused", "sudo refused"),
-            *("sudo refused at a terminal", "not in sudoers", "no such port", "cut in the middle"),
+            *("sudo refused at a terminal", "root reads nothing", "root may not read"),
+            *("not in sudoers", "no such port", "cut in the middle"),
             *("several hosts", "an action", "cells"),
         ]
         assert "cut after 10" in uses.failures
@@ -185,6 +186,10 @@ def _use(hosts: _Hosts, uses: Uses) -> None:
         with host.open(path, "w", use_sudo=True) as file:
             file.write("content")
 
+    def read(host: SSHHost, name: str) -> object:
+        with host.open(name, use_sudo=True) as file:
+            return file.read()
+
     def cut_in_the_middle() -> object:
         host = on(hosts.cut)
         host.run("true")
@@ -206,6 +211,7 @@ def _use(hosts: _Hosts, uses: Uses) -> None:
         attempt("sudo at a terminal", lambda host=host: on(host).sudo("id", interactive=True))
         attempt("sudo fails", lambda host=host: on(host).sudo("echo no >&2; exit 3"))
         attempt("sudo writes", lambda host=host: write(on(host)))
+        attempt("sudo reads", lambda host=host: read(on(host), path))
     plain, unsure = hosts.plain, hosts.unsure
     attempt("sudo echoes", lambda: on(plain).sudo("cat", initial_input="input\n"))
     attempt("sudo takes too long", lambda: on(plain).sudo("sleep 30", timeout=0.5))
@@ -215,6 +221,8 @@ def _use(hosts: _Hosts, uses: Uses) -> None:
     attempt("login refused", lambda: on(hosts.refused).run("true"))
     attempt("sudo refused", lambda: on(unsure).sudo("true"))
     attempt("sudo refused at a terminal", lambda: on(unsure).sudo("true", interactive=True))
+    attempt("root reads nothing", lambda: read(on(plain), "/no"))
+    attempt("root may not read", lambda: read(on(unsure), path))
     attempt("not in sudoers", lambda: on(hosts.nosudo).sudo("true"))
     attempt("no such port", lambda: on(hosts.away).run("true"))
     attempt("cut in the middle", cut_in_the_middle)
