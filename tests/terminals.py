@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ __all__ = [
     "Screen",
     "Terminal",
     "open_terminal",
+    "person",
     "run_in_terminal",
     "run_script",
 ]
@@ -189,3 +191,24 @@ def run_in_terminal(
         process.kill()
         process.wait()
         os.close(master)
+
+
+@contextmanager
+def person(act: Callable[[], None]) -> Iterator[None]:
+    """Let somebody act meanwhile. The host runs in the main thread, where windows are resized."""
+    problems: list[BaseException] = []
+
+    def acting() -> None:
+        try:
+            act()
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=acting)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        if problems:
+            raise problems[0]

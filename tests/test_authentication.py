@@ -31,7 +31,7 @@ from deployer.host.ssh.config import Gateway, resolve
 from deployer.pseudo_terminal import Pty
 from deployer.secret import Secret
 from fault_proxy import fault_proxy
-from terminals import Terminal, open_terminal
+from terminals import Terminal, open_terminal, person
 from world import PASSWORD, Server, World
 
 NewHost = Callable[..., type[SSHHost]]
@@ -90,27 +90,6 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     finally:
         process.terminate()
         process.wait()
-
-
-@contextlib.contextmanager
-def person(act: Callable[[], None]) -> Iterator[None]:
-    """Let somebody act meanwhile."""
-    problems: list[BaseException] = []
-
-    def acting() -> None:
-        try:
-            act()
-        except BaseException as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=acting)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        if problems:
-            raise problems[0]
 
 
 def log_of(world: World, server: Server) -> str:

@@ -12,14 +12,13 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pyte
 import pytest
 
 from deployer.exceptions import ExecCommandFailed, SudoAuthenticationFailed
 from deployer.host import Host, SSHHost
-from terminals import Terminal, open_terminal
+from terminals import Terminal, open_terminal, person
 from world import PASSWORD
 
 HostClass = type[Host]
@@ -32,27 +31,6 @@ LONG = f"sleep 6789.{os.getpid()}"
 def terminal() -> Iterator[Terminal]:
     with open_terminal() as terminal:
         yield terminal
-
-
-@contextmanager
-def person(act: Callable[[], None]) -> Iterator[None]:
-    """Let somebody act meanwhile. The host runs in the main thread, where windows are resized."""
-    problems: list[BaseException] = []
-
-    def acting() -> None:
-        try:
-            act()
-        except BaseException as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=acting)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        if problems:
-            raise problems[0]
 
 
 def test_keys_reach_the_command_and_nothing_else_eats_them(

@@ -301,14 +301,14 @@ host = LocalHost()
 os.mkdir("site")
 with open("site/file", "wb") as file:
     file.write(bytes(range(256)) * 2000)
-assert host.put_dir("site", "/root/site", use_sudo=True).copied == (".", "file")
-assert host.sudo("stat -c %U /root/site/file") == "root\\n"
-host.sudo("chmod 600 /root/site/file")
-assert host.get_dir("/root/site", "back", use_sudo=True).size == 512_000
-with host.open("/root/site/file", "r+b", use_sudo=True) as file:
+assert host.put_dir("site", "/var/site", use_sudo=True).copied == (".", "file")
+assert host.sudo("stat -c %U /var/site/file") == "root\\n"
+host.sudo("chmod 600 /var/site/file")
+assert host.get_dir("/var/site", "back", use_sudo=True).size == 512_000
+with host.open("/var/site/file", "r+b", use_sudo=True) as file:
     assert file.read() == open("back/file", "rb").read() == open("site/file", "rb").read()
     file.write(b"end")
-with host.open("/root/site/file", "rb", use_sudo=True) as file:
+with host.open("/var/site/file", "rb", use_sudo=True) as file:
     assert file.read(2) == b"\\0\\1"
 print("ok")
 """
@@ -318,7 +318,7 @@ def test_root_of_this_machine_is_reached_by_sudo_as_well(world: World) -> None:
     path = f"PYTHONPATH={Path(__file__).parent.parent}"
     argv = ["env", path, sys.executable, "-W", "error", "-c", _LOCAL]
     assert world.run(argv, user="nopass") == "ok\n"
-    world.run(["rm", "-rf", "/root/site", "/home/nopass/site", "/home/nopass/back"])
+    world.run(["rm", "-rf", "/var/site", "/home/nopass/site", "/home/nopass/back"])
 
 
 def test_a_host_without_the_program_for_it_says_so(

@@ -197,6 +197,7 @@ def add(filename: str, hostname: str, port: int, kind: str, key: bytes, hashed: 
 
 
 def _lock(fd: int) -> None:
+    # flock has no deadline of its own.
     deadline = time.monotonic() + _LOCKED
     while True:
         try:
