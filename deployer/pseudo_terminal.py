@@ -221,10 +221,13 @@ class Pty:
 
 
 class DummyPty(Pty):
-    """A Pty without a terminal: reads the given input, and keeps what is written to it."""
+    """A Pty without a terminal: reads the given input, and keeps what is written to it.
 
-    def __init__(self, stdin: str = "") -> None:
-        output = io.StringIO()
+    :param keeps_output: False to drop it.
+    """
+
+    def __init__(self, stdin: str = "", keeps_output: bool = True) -> None:
+        output = io.StringIO() if keeps_output else _Nowhere()
         super().__init__(io.StringIO(stdin), output, output, interactive=False, term="dumb")
         self._output = output
 
@@ -234,6 +237,13 @@ class DummyPty(Pty):
     def get_output(self) -> str:
         """Return everything that was written so far."""
         return self._output.getvalue()
+
+
+class _Nowhere(io.StringIO):
+    """A text stream that drops what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 class _PrefixedPty(Pty):

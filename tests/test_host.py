@@ -85,6 +85,14 @@ def test_output_is_shown_as_it_arrives_unless_silent(host_class: HostClass) -> N
     assert quiet.get_output() == ""
 
 
+def test_without_a_terminal_no_output_is_kept_but_in_results(host_class: HostClass) -> None:
+    host = host_class()
+    assert host.run("echo out; echo err >&2").stderr == "err\n"
+    # A program may have the same host for months.
+    assert isinstance(host.pty, DummyPty)
+    assert host.pty.get_output() == ""
+
+
 def test_a_character_in_two_pieces_is_shown_whole(host_class: HostClass) -> None:
     pty = DummyPty()
     host_class(pty).run(r"printf '\303'; sleep 0.2; printf '\251\n'")

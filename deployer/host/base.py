@@ -75,7 +75,7 @@ class Host(FileAccess, PortForwarding):
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
     ) -> None:
-        self.pty = pty if pty is not None else DummyPty()
+        self.pty = pty if pty is not None else DummyPty(keeps_output=False)
         self.logger = logger if logger is not None else DummyLoggerInterface()
         self.is_sandbox = is_sandbox
         self._context = HostContext()

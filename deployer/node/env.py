@@ -65,7 +65,7 @@ class Env:
         if not isinstance(type(node), NodeBase):
             raise NodeUsageError(f"Env() takes a node, not {node!r}{_show_remedy(node)}")
         self._node_set("_node_bare", node)
-        self._node_set("_node_pty", pty if pty is not None else DummyPty())
+        self._node_set("_node_pty", pty if pty is not None else DummyPty(keeps_output=False))
         self._node_set("_node_logger", logger if logger is not None else DummyLoggerInterface())
         self._node_set("_node_is_sandbox", is_sandbox)
         self._node_set("_node_envs", {node: self})
