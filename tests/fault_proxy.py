@@ -113,23 +113,17 @@ def _serve(
         return
     proxy._sockets += [client, server]
     counts = {"down": 0, "up": 0}
-    for sock in (client, server):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with selectors.DefaultSelector() as selector:
-        selector.register(client, selectors.EVENT_READ, ("up", client, server))
-        selector.register(server, selectors.EVENT_READ, ("down", server, client))
-        open_directions = {"up", "down"}
         try:
-            # `drop_all` closes them from another thread, of which the selector says nothing.
-            while (
-                open_directions
-                and not stop.is_set()
-                and -1
-                not in (
-                    client.fileno(),
-                    server.fileno(),
-                )
-            ):
+            for sock in (client, server):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(client, selectors.EVENT_READ, ("up", client, server))
+            selector.register(server, selectors.EVENT_READ, ("down", server, client))
+            open_directions = {"up", "down"}
+            while open_directions and not stop.is_set():
+                # `drop_all` closes them from another thread, of which the selector says nothing.
+                if client.fileno() < 0 or server.fileno() < 0:
+                    break
                 for key, _ in selector.select(0.05):
                     direction, source, target_socket = key.data
                     wanted = proxy.faulty_connections
@@ -169,7 +163,8 @@ def _serve(
                     counts[direction] += len(data)
                     setattr(proxy, direction, getattr(proxy, direction) + len(data))
                     target_socket.sendall(data)
-        except OSError:
+        except (OSError, ValueError, KeyError):
+            # Also what Python makes of a socket that was closed at that moment.
             pass
         finally:
             _close(client, False)
