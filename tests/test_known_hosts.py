@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from deployer.host.ssh import known_hosts
-from deployer.host.ssh.known_hosts import Verdict, add, find, fingerprint, judge, parse
+from deployer.host.ssh.known_hosts import (
+    OtherKey,
+    Verdict,
+    add,
+    find,
+    fingerprint,
+    judge,
+    parse,
+)
 
 
 def key_of(kind: str, number: bytes) -> bytes:
@@ -147,6 +155,20 @@ def test_a_key_is_added_once_and_behind_an_unfinished_line(known: Callable[[str]
     assert add(filename, "web", 22, "ed25519", KEY, hashed=False)
     assert not add(filename, "web", 22, "ed25519", KEY, hashed=False)
     assert Path(filename).read_text() == f"db ed25519 AAAA\nweb ed25519 {encoded(KEY)}\n"
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_of_two_keys_that_are_new_at_once_one_is_refused(
+    known: Callable[[str], str], hashed: bool
+) -> None:
+    filename = known("")
+    # Both were found unknown before either was added.
+    assert add(filename, "web", 2222, "ed25519", KEY, hashed)
+    with pytest.raises(OtherKey) as caught:
+        add(filename, "web", 2222, "ed25519", OTHER, hashed)
+    assert caught.value.entry.key == KEY
+    assert add(filename, "web", 2222, "rsa", RSA, hashed)
+    assert add(filename, "web", 22, "ed25519", OTHER, hashed)
 
 
 def test_many_first_contacts_at_once_leave_every_line_whole(known: Callable[[str], str]) -> None:

@@ -48,13 +48,7 @@ def check_host_key(
         )
     if verdict is Verdict.CHANGED:
         assert entry is not None
-        before = f"{entry.kind} {known_hosts.fingerprint(entry.key)}"
-        raise HostKeyError(
-            f"{slug}: the key of {where} has changed: it is {shown}, and {entry.filename} "
-            f"line {entry.line} says {before}. Somebody may be listening in; nothing was sent. If "
-            "the host is known to have a new key, remove that line: `ssh-keygen -f "
-            f"{shlex.quote(entry.filename)} -R {shlex.quote(where)}`"
-        )
+        raise _changed(slug, where, shown, entry)
     # paramiko cannot check the certificate that such a host may have.
     authority = next((entry for entry in known if entry.marker == "@cert-authority"), None)
     but = (
@@ -71,9 +65,23 @@ def check_host_key(
             "rejected. Connect once with `ssh` after checking the fingerprint, or add it to "
             "known_hosts"
         )
-    told = _remember(settings, where, kind, key, shown)
+    try:
+        told = _remember(settings, where, kind, key, shown)
+    except known_hosts.OtherKey as error:
+        # Another process has met the host in this moment, or somebody in its place.
+        raise _changed(slug, where, shown, error.entry) from None
     if told:
         write_text(pty.stderr, f"{slug}: {told}{but}\n")
+
+
+def _changed(slug: str, where: str, shown: str, entry: known_hosts.KnownKey) -> HostKeyError:
+    before = f"{entry.kind} {known_hosts.fingerprint(entry.key)}"
+    return HostKeyError(
+        f"{slug}: the key of {where} has changed: it is {shown}, and {entry.filename} "
+        f"line {entry.line} says {before}. Somebody may be listening in; nothing was sent. If "
+        "the host is known to have a new key, remove that line: `ssh-keygen -f "
+        f"{shlex.quote(entry.filename)} -R {shlex.quote(where)}`"
+    )
 
 
 def _check_revoked(begin: str, filename: str, key: bytes) -> None:

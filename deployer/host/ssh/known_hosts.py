@@ -19,6 +19,7 @@ from .ssh_patterns import matches
 
 __all__ = [
     "KnownKey",
+    "OtherKey",
     "Verdict",
     "add",
     "find",
@@ -63,6 +64,14 @@ class KnownKey:
             else:
                 matched = matched or matches(pattern.lower(), label)
         return matched
+
+
+class OtherKey(Exception):
+    """A host has another key by now; ``entry`` is the line that says so."""
+
+    def __init__(self, entry: KnownKey) -> None:
+        super().__init__(entry)
+        self.entry = entry
 
 
 class Verdict(Enum):
@@ -170,6 +179,7 @@ def add(filename: str, hostname: str, port: int, kind: str, key: bytes, hashed: 
     Whole lines only, under a lock, so that many may do so at once.
 
     :param hashed: hide the host's name (``HashKnownHosts``).
+    :raises OtherKey: when another key of the same kind was added for the host meanwhile.
     :raises OSError: when it cannot be done; then the file is as it was.
     """
     os.makedirs(os.path.dirname(filename) or ".", mode=0o700, exist_ok=True)
@@ -180,9 +190,14 @@ def add(filename: str, hostname: str, port: int, kind: str, key: bytes, hashed: 
         present = file.read()
         text = base64.b64encode(key)
         # Reading all of it takes time that a thousand new hosts would each pay.
-        known = parse(present.decode(errors="replace"), filename) if text in present else []
-        if any(entry.marker == "" and entry.key == key and entry.matches(label) for entry in known):
+        is_there = hashed or text in present or label.encode() in present
+        known = parse(present.decode(errors="replace"), filename) if is_there else []
+        known = [entry for entry in known if entry.marker == "" and entry.matches(label)]
+        if any(entry.key == key for entry in known):
             return False
+        for entry in known:
+            if entry.kind == kind:
+                raise OtherKey(entry)
         name = _hash(label, secrets.token_bytes(20)) if hashed else label
         line = f"{name} {kind} {text.decode()}\n".encode()
         if present and not present.endswith(b"\n"):
