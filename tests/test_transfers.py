@@ -52,6 +52,22 @@ def test_progress_is_told(
         assert len(seen) > 5 and seen == sorted(seen)
 
 
+def test_a_sandbox_writes_on_neither_side(
+    host_class: HostClass, directory: str, source: Path
+) -> None:
+    host = host_class()
+    there = f"{directory}/file"
+    with host.open(there, "w") as file:
+        file.write("old")
+    before = source.read_bytes()
+    sandbox = host_class(is_sandbox=True)
+    sandbox.put_file(str(source), there)
+    sandbox.get_file(there, str(source))
+    assert source.read_bytes() == before
+    with host.open(there) as file:
+        assert file.read() == "old"
+
+
 def test_progress_of_an_empty_file_is_told(
     host_class: HostClass, directory: str, tmp_path: Path
 ) -> None:

@@ -226,6 +226,8 @@ class FileAccess(abc.ABC):
         with ExitStack() as stack:
             source, size = self._open_reader(remote_path, use_sudo, stack)
             stack.enter_context(source)
+            if self.is_sandbox:
+                return
             with file_errors("this machine", local_path, "write"):
                 writer = open_atomic(here, local_path)
             name = self._title(remote_path)
