@@ -59,7 +59,14 @@ def forward(request: pytest.FixtureRequest, host_class: HostClass) -> Forward:
 def asked(port: int, data: bytes) -> bytes:
     """Return what the server behind a port answers to bytes and the end of them."""
     with socket.create_connection(("127.0.0.1", port), 30) as sock:
-        sender = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(1)))
+
+        def send() -> None:
+            # Where the connection has been cut, the answer says so.
+            with contextlib.suppress(OSError):
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
         sender.start()
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
         sender.join()

@@ -99,8 +99,9 @@ class SSHHost(Host):
                 session.exec_command(line.encode(errors="surrogateescape"))
             except tuning.BROKEN as error:
                 waker.close()
+                reason = tuning.reason_of_end(session) or error
                 raise ConnectionLost(
-                    f"{self.slug}: {self.address} did not take a command: {error}; whether it ran "
+                    f"{self.slug}: {self.address} did not take a command: {reason}; whether it ran "
                     "is unknown"
                 ) from error
             except BaseException:

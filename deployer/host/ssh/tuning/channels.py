@@ -11,7 +11,7 @@ from typing import Any
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_CHANNEL_WINDOW_ADJUST
 
-from .transport import BROKEN
+from .transport import BROKEN, Transport
 
 __all__ = [
     "Waker",
@@ -19,6 +19,7 @@ __all__ = [
     "bound_replies",
     "close_channel",
     "exit_signal",
+    "reason_of_end",
     "receive",
     "receive_stderr",
     "send_signal",
@@ -130,6 +131,13 @@ class _Reply(threading.Event):
             if time.monotonic() > deadline:
                 raise paramiko.SSHException(f"no reply within {self._seconds:g} seconds")
         return True
+
+
+def reason_of_end(channel: paramiko.Channel) -> str:
+    """Return why the connection of a channel has ended; nothing where that is not known."""
+    transport = channel.get_transport()
+    assert isinstance(transport, Transport)
+    return transport.ended_because or transport.disconnect_reason or ""
 
 
 def bound_replies(channel: paramiko.Channel, seconds: float) -> None:
