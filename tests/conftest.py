@@ -127,3 +127,13 @@ def host_class(request: pytest.FixtureRequest) -> type[Host]:
         return type("Here", (LocalHost,), {})
     found: type[Host] = request.getfixturevalue("ssh_host")
     return found
+
+
+@pytest.fixture(name="host")
+def host_in_directory(host_class: type[Host]) -> Iterator[Host]:
+    """A host in a new directory of its own."""
+    host = host_class()
+    directory = host.run("mktemp -d").strip()
+    with host.cd(directory):
+        yield host
+    host.run(f"chmod -R u+rwx {directory}; rm -rf {directory}")

@@ -138,6 +138,7 @@ def test_more_attempts_are_made_where_the_config_says_so(
         server.bind(("127.0.0.1", 0))
 
         def serve() -> None:
+            # Nothing shows here that the first attempt has been refused.
             time.sleep(0.3)
             server.listen()
             connection, _ = server.accept()

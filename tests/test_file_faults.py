@@ -133,6 +133,7 @@ host = type("Child", (Base,), {attributes!r})()
 file = host.open({path!r}, "wb")
 file.write(b"new" * 1_000_000)
 print("writing", flush=True)
+# It is killed; and ends by itself where a test fails before.
 time.sleep(60)
 """
 

@@ -139,6 +139,15 @@ def test_two_ports_of_one_host_do_not_know_each_other(host_class: HostClass, ser
         assert asked(first, b"first") == answer_to(b"first")
 
 
+def test_a_port_that_is_passed_on_already_stays_so(ssh_host: type[SSHHost], served: int) -> None:
+    host = ssh_host()
+    with host.forward_remote(0, served) as port:
+        message = f"Remote: port {port} .* already"
+        with pytest.raises(ConnectionFailedException, match=message), host.forward_remote(port, 1):
+            pass
+        assert asked(port, b"still") == answer_to(b"still")
+
+
 def test_a_port_that_is_taken_is_named(forward: Forward, served: int) -> None:
     message = f"listen on 127.0.0.1 port {served}"
     with pytest.raises(ConnectionFailedException, match=message), forward(served, served):

@@ -21,16 +21,6 @@ from deployer.host import Host
 HostClass = type[Host]
 
 
-@pytest.fixture
-def host(host_class: HostClass) -> Iterator[Host]:
-    """A host in a new directory of its own."""
-    host = host_class()
-    directory = host.run("mktemp -d").strip()
-    with host.cd(directory):
-        yield host
-    host.run(f"chmod -R u+rwx {directory}; rm -rf {directory}")
-
-
 def names(host: Host) -> list[str]:
     return host.listdir(".")
 

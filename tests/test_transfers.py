@@ -181,23 +181,15 @@ def copy_back_and_forth(host: Host, directory: str, source: Path, use_sudo: bool
     return most - before
 
 
+@pytest.mark.parametrize("size", [80, pytest.param(2048, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("use_sudo", [False, True])
-def test_a_large_file_takes_no_memory(ssh_host: HostClass, tmp_path: Path, use_sudo: bool) -> None:
+def test_a_large_file_takes_no_memory(
+    ssh_host: HostClass, tmp_path: Path, use_sudo: bool, size: int
+) -> None:
     host = ssh_host()
     directory = host.run("mktemp -d").strip()
     with open(tmp_path / "large", "wb") as file:
-        file.truncate(80 * MB)
-    assert copy_back_and_forth(host, directory, tmp_path / "large", use_sudo) < 40 * MB
-    host.sudo(f"rm -rf {directory}")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("use_sudo", [False, True])
-def test_two_gigabytes_take_no_memory(ssh_host: HostClass, tmp_path: Path, use_sudo: bool) -> None:
-    host = ssh_host()
-    directory = host.run("mktemp -d").strip()
-    with open(tmp_path / "large", "wb") as file:
-        file.truncate(2048 * MB)
+        file.truncate(size * MB)
     assert copy_back_and_forth(host, directory, tmp_path / "large", use_sudo) < 40 * MB
     host.sudo(f"rm -rf {directory}")
 

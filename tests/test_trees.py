@@ -23,16 +23,6 @@ HostClass = type[Host]
 
 
 @pytest.fixture
-def host(host_class: HostClass) -> Iterator[Host]:
-    """A host in a new directory of its own."""
-    host = host_class()
-    directory = host.run("mktemp -d").strip()
-    with host.cd(directory):
-        yield host
-    host.run(f"chmod -R u+rwx {directory}; rm -rf {directory}")
-
-
-@pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A directory with one of everything that is copied."""
     site = tmp_path / "site"

@@ -262,6 +262,7 @@ class _LocalChannel:
             while self._process.poll() is None or groups:
                 if time.monotonic() > deadline:
                     break
+                # Nothing tells of the end of processes that are no children of ours.
                 time.sleep(pause)
                 pause = min(pause * 2, 0.05)
                 groups = _groups_of(self._process.pid)

@@ -12,15 +12,35 @@ import paramiko
 
 from ...exceptions import ConnectionFailedException
 from ..relay import Stream
+from . import tuning
 
 __all__ = ["connect", "listen"]
 
 _Take = Callable[[Stream], None]
 
-# What is done with connections to a port of the host. A transport of paramiko's has one handler
-# for all of its ports.
-_ports: WeakKeyDictionary[paramiko.Transport, dict[int, _Take]] = WeakKeyDictionary()
-_lock = threading.Lock()
+
+class _Ports:
+    """What is done with connections to the ports of a host, by port; 0 is one not yet known.
+
+    A transport of paramiko's has one handler for all of them.
+    """
+
+    def __init__(self) -> None:
+        #: Held while the host is asked. For each host its own: another one may not answer.
+        self.lock = threading.Lock()
+        self.takers: dict[int, _Take] = {}
+
+    def dispatch(self, channel: Any, origin: tuple[str, int], server: tuple[str, int]) -> None:
+        # The server may be faster than its answer that says which port it is.
+        taker = self.takers.get(server[1]) or self.takers.get(0)
+        if taker is None:
+            channel.close()
+        else:
+            taker(channel)
+
+
+_ports: WeakKeyDictionary[paramiko.Transport, _Ports] = WeakKeyDictionary()
+_ports_lock = threading.Lock()
 
 
 def connect(slug: str, transport: paramiko.Transport, address: str, port: int) -> Stream:
@@ -36,7 +56,7 @@ def connect(slug: str, transport: paramiko.Transport, address: str, port: int) -
         # RFC 4254, section 5.1.
         hint = "; see AllowTcpForwarding in its sshd_config" if error.code == 1 else ""
         raise ConnectionFailedException(f"{slug}: {error.text or error}{hint}") from error
-    except (paramiko.SSHException, EOFError) as error:
+    except tuning.BROKEN as error:
         raise ConnectionFailedException(f"{slug}: {error}") from error
 
 
@@ -45,33 +65,33 @@ def listen(
     slug: str, transport: paramiko.Transport, address: str, port: int, take: _Take
 ) -> Iterator[int]:
     """Have the host listen, pass connections to ``take``, and give the port that it is."""
-    with _lock:
-        ports = _ports.setdefault(transport, {})
-
-        def dispatch(channel: Any, origin: tuple[str, int], server: tuple[str, int]) -> None:
-            # The server may be faster than the answer that says which port it is.
-            if (taker := ports.get(server[1]) or ports.get(0)) is None:
-                channel.close()
-            else:
-                taker(channel)
-
+    with _ports_lock:
+        ports = _ports.setdefault(transport, _Ports())
+    with ports.lock:
+        if port in ports.takers:
+            raise ConnectionFailedException(
+                f"{slug}: port {port} of the host is passed on already; 0 takes a free one"
+            )
+        ports.takers[port] = take
         try:
-            ports[port] = take
-            found: int = transport.request_port_forward(address, port, dispatch)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+            found: int = transport.request_port_forward(address, port, ports.dispatch)
+            ports.takers[found] = take
+        except BaseException as error:
+            ports.takers.pop(port, None)
+            if not isinstance(error, tuning.BROKEN):
+                raise
             raise ConnectionFailedException(
                 f"{slug}: the host does not listen on {address} port {port} for us ({error}); the "
                 "port may be taken there (0 takes a free one), or see AllowTcpForwarding and "
                 "GatewayPorts in its sshd_config"
             ) from error
         finally:
-            ports.pop(port, None)
-        ports[found] = take
+            ports.takers.pop(0, None)
     try:
         yield found
     finally:
-        with _lock, contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-            ports.pop(found, None)
+        with ports.lock, contextlib.suppress(*tuning.BROKEN):
+            del ports.takers[found]
             if transport.is_active():
                 # Not cancel_port_forward: that forgets the handler of the other ports, too.
                 transport.global_request("cancel-tcpip-forward", (address, found))

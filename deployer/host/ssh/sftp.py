@@ -55,7 +55,7 @@ class SFTPFileSystem:
 
     def _drop(self) -> None:
         """Close the client, so that nobody uses it any more; the connection may be no more."""
-        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+        with contextlib.suppress(*tuning.BROKEN):
             self._client.close()
 
     def open(self, path: str, mode: str) -> BinaryIO:
