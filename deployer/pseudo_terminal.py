@@ -79,6 +79,11 @@ class Pty:
         """Whether a person sits at it: input and output are both a real terminal."""
         return self._interactive and _is_terminal(self.stdin) and _is_terminal(self.stdout)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody who can be asked something."""
+        return self.is_interactive
+
     def get_size(self) -> tuple[int, int]:
         """Return ``(rows, columns)``; 24 and 80 (or ``$LINES`` and ``$COLUMNS``) elsewhere."""
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -514,7 +514,7 @@ class Remote(SSHHost):
 host = Remote()
 kept = []
 if soft == hard:
-    import deployer.host.ssh.connection
+    import deployer.host.ssh.connection_pool
     try:
         while True:
             kept.append(os.open("/dev/null", os.O_RDONLY))

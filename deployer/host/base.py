@@ -63,6 +63,8 @@ class Host(FileAccess, PortForwarding):
     #: (``'/bin/sh'``) where the login shell is another kind: in fish and csh, ``env``, ``prefix``
     #: and directories with odd names may not work without.
     shell: ClassVar[str | None] = None
+    #: Whether there is a connection to it, which is kept.
+    is_remote: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +110,15 @@ class Host(FileAccess, PortForwarding):
     def _beside(self) -> Iterator[Host]:
         """Give the host for a command of ours that must not wait for the others."""
         yield type(self)()
+
+    # The connection.
+
+    def connect(self) -> None:
+        """Open the connection, if it is not open; nothing to do for a host without one."""
+
+    @classmethod
+    def abort_connection(cls) -> None:
+        """Close the connection at once; nothing to do for a host without one."""
 
     # The context.
 
@@ -420,7 +431,7 @@ class Host(FileAccess, PortForwarding):
             answer.credential,
             gave_up=gave_up,
             in_pty=in_pty,
-            is_asked=self.pty.is_interactive and self._account().may_ask,
+            is_asked=self.pty.can_ask and self._account().may_ask,
         )
 
     # The network.

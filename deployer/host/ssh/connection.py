@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -18,18 +17,18 @@ from ...exceptions import (
     ConnectionTimeout,
 )
 from ...pseudo_terminal import Pty
-from . import tuning
+from .. import open_files
+from . import dial, tuning
 from .config import Gateway, HostSettings, Settings, resolve
-from .dial import connect, enough_files
 from .forwarded_agent import ForwardedAgent
 from .gateways import check_for_circle, gateways
 from .sessions import NoRoom, Place, Sessions, holding_one, holds_one
 from .sftp import SFTPFileSystem, is_alive
 
 if TYPE_CHECKING:
-    from .host import SSHHost
+    from .connection_pool import ConnectionPool
 
-__all__ = ["Connection", "ConnectionPool", "connections"]
+__all__ = ["Connection"]
 
 
 # Seconds without a sign of a reply, after which an SFTP server is given up.
@@ -52,11 +51,15 @@ class _Live:
 class Connection:
     """The connection to one host, for all threads.
 
+    :param pool: has the connections of gateways.
     :param via: the connection to go through; otherwise it is looked up for each new one.
     """
 
-    def __init__(self, host: HostSettings, via: Connection | None = None) -> None:
+    def __init__(
+        self, host: HostSettings, pool: ConnectionPool, via: Connection | None = None
+    ) -> None:
         self._host = host
+        self._pool = pool
         self._via = via
         #: Held while it is opened or closed.
         self._lock = threading.Lock()
@@ -80,7 +83,7 @@ class Connection:
         live = self._live
         if live is not None:
             return live.settings
-        with enough_files(self._host):
+        with open_files.enough(self._host.slug):
             return resolve(self._host)
 
     @contextlib.contextmanager
@@ -186,7 +189,7 @@ class Connection:
             stack.close()
         with self._state:
             if self._further is None:
-                self._further = Connection(self._host, self._via)
+                self._further = Connection(self._host, self._pool, self._via)
         return self._further._new_session(pty, stack)
 
     def _session_of(self, live: _Live, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
@@ -245,7 +248,7 @@ class Connection:
         live = self._live
         if live is not None and live.transport.is_active():
             return live
-        with enough_files(self._host):
+        with open_files.enough(self._host.slug):
             settings = resolve(self._host)
             check_for_circle(self._host, settings)
             failure = self._failure
@@ -267,7 +270,7 @@ class Connection:
         if self._failure is not None:
             kind, message = self._failure
             # A person may know a password that nobody else did.
-            if not (issubclass(kind, AuthenticationFailed) and pty.is_interactive):
+            if not (issubclass(kind, AuthenticationFailed) and pty.can_ask):
                 raise kind(message)
 
     def _try(self, settings: Settings, pty: Pty) -> _Live:
@@ -282,11 +285,11 @@ class Connection:
     def _new(self, settings: Settings, pty: Pty) -> _Live:
         via = self._via or self._gateway(settings)
         if via is None:
-            transport = connect(self._host, settings, None, pty)
+            transport = dial.connect(self._host, settings, None, pty)
             return _Live(transport, Sessions(), settings, None)
         via.hold()
         try:
-            transport = connect(self._host, settings, lambda: self._through(via, pty), pty)
+            transport = dial.connect(self._host, settings, lambda: self._through(via, pty), pty)
         except BaseException:
             via.let_go()
             raise
@@ -297,9 +300,9 @@ class Connection:
         found: Connection | None = None
         for gateway in gateways(self._host, settings):
             if isinstance(gateway, Gateway):
-                found = connections.get_hop(gateway, found)
+                found = self._pool.get_hop(gateway, found)
             else:
-                found = connections.get(gateway)
+                found = self._pool.get(gateway)
         return found
 
     def _through(self, via: Connection, pty: Pty) -> tuning.Transport:
@@ -357,6 +360,21 @@ class Connection:
         with self._lock:
             self._close()
 
+    def abort(self) -> None:
+        """End the connection without waiting for anything; the next use opens another one."""
+        if self._further is not None:
+            self._further.abort()
+        live = self._live
+        if live is not None:
+            live.transport.abort("it was closed here")
+
+    def abandon(self) -> None:
+        """Forget the connection in a forked child: it is the parent's."""
+        if self._further is not None:
+            self._further.abandon()
+        if self._live is not None:
+            self._live.transport.abandon()
+
     def close_at_exit(self) -> None:
         """Close the connection, without waiting for one that is just being opened."""
         if self._further is not None:
@@ -366,58 +384,6 @@ class Connection:
                 self._close()
             finally:
                 self._lock.release()
-
-
-class ConnectionPool:
-    """The connections of this process: one for each host class, closed at exit."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections: dict[type[SSHHost], Connection] = {}
-        self._hops: dict[tuple[Gateway, Connection | None], Connection] = {}
-        atexit.register(self.close)
-
-    def get(self, host: type[SSHHost]) -> Connection:
-        """Return the connection of a host; it is opened when it is first used."""
-        with self._lock:
-            if host not in self._connections:
-                self._connections[host] = Connection(host)
-            return self._connections[host]
-
-    def get_hop(self, gateway: Gateway, via: Connection | None) -> Connection:
-        """Return the connection of a host of ProxyJump, which all that go through it share."""
-        with self._lock:
-            key = (gateway, via)
-            if key not in self._hops:
-                self._hops[key] = Connection(gateway, via)
-            return self._hops[key]
-
-    def close_one(self, host: type[SSHHost]) -> None:
-        """Close the connection of a host; the next use opens it again."""
-        # It stays the host's: a thread that is just about to use it would open it for nobody.
-        with self._lock:
-            connection = self._connections.get(host)
-        if connection is not None:
-            connection.close()
-
-    def forget(self, host: type[SSHHost]) -> None:
-        """Close the connection of a host that nobody will use any more."""
-        self.close_one(host)
-        with self._lock:
-            self._connections.pop(host, None)
-
-    def close(self) -> None:
-        """Close all connections, except those that another thread is just opening."""
-        with self._lock:
-            # The last hops first: they were made later, and go through the others.
-            connections = [*self._connections.values(), *reversed(self._hops.values())]
-            self._connections.clear()
-            self._hops.clear()
-        for connection in connections:
-            connection.close_at_exit()
-
-
-connections = ConnectionPool()
 
 
 def _prepare(session: paramiko.Channel, settings: Settings) -> None:

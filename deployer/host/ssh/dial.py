@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import random
-import resource
 import select
 import signal
 import socket
@@ -14,8 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import paramiko
@@ -29,7 +27,7 @@ from .host_key import check_host_key
 from .sessions import Startups
 from .ssh_patterns import choose
 
-__all__ = ["connect", "enough_files"]
+__all__ = ["connect"]
 
 # Where a server drops connections before it says who it is, it may be asked again so many times,
 # after about so many seconds, twice as many each time.
@@ -37,8 +35,8 @@ _TRIES = 5
 _FIRST_PAUSE = 0.15
 # How often a wait looks whether it is to end.
 _LOOK = 0.25
-# More open files than anybody needs, where the hard limit is without bounds.
-_MOST_FILES = 65536
+# Seconds that a proxy command gets to end by itself, once its streams have.
+_LAST_MOMENT = 0.2
 
 _startups = Startups()
 
@@ -77,6 +75,12 @@ def connect(
     ) from dropped.__cause__
 
 
+def forget_startups() -> None:
+    """Start anew in a forked child: nobody logs in there."""
+    global _startups
+    _startups = Startups()
+
+
 def _pause(seconds: float, pty: Pty) -> None:
     """Wait, unless what runs at the terminal is to stop."""
     pty.interrupted.wait(seconds)
@@ -110,6 +114,7 @@ def _connect_once(
             authenticate(host, settings, transport, pty)
             if settings.keepalive_interval:
                 transport.watch(settings.keepalive_interval, settings.keepalive_count)
+            transport.rest()
         except BaseException:
             transport.close()
             raise
@@ -254,15 +259,15 @@ class _ProxyCommand(socket.socket):
     def last_words(self) -> str:
         """Return how it ended, if it did, and the last lines of what it complained about."""
         with self._closing:
-            self._listen(0.2)
+            self._listen()
         return self._said
 
-    def _listen(self, seconds: float) -> None:
+    def _listen(self) -> None:
         if self._errors.closed:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             # Its streams may end a moment before it does.
-            self._process.wait(seconds)
+            self._process.wait(_LAST_MOMENT)
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - 2000))
         lines = self._errors.read().decode(errors="replace").rstrip().splitlines()[-5:]
@@ -273,7 +278,9 @@ class _ProxyCommand(socket.socket):
     def close(self) -> None:
         super().close()
         with self._closing:
-            self._listen(0.0)
+            # Whoever asks for its last words may come later: the thread of the connection closes
+            # this as soon as it sees the end.
+            self._listen()
             self._end()
 
     def _end(self) -> None:
@@ -373,41 +380,3 @@ def _greeting(transport: tuning.Transport) -> str:
         return ""
     first = greeting.decode(errors="replace").splitlines()[0]
     return f" (it said {first!r})"
-
-
-# Open files.
-
-
-@contextlib.contextmanager
-def enough_files(host: HostSettings) -> Iterator[None]:
-    """Connect in the ``with`` block: as many files may be open as may be, or the error says so."""
-    _allow_many_files()
-    try:
-        yield
-    except (OSError, ConnectionFailedException) as error:
-        if not _is_lack_of_files(error):
-            raise
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        raise ConnectionFailedException(
-            f"{host.slug}: no more connections can be made: this process may have {soft} files "
-            f"open at once (the hard limit is {hard}); allow more with `ulimit -n`, or in "
-            "/etc/security/limits.conf, or run on fewer hosts at once"
-        ) from error
-
-
-@cache
-def _allow_many_files() -> None:
-    """Raise the limit on open files as far as it may be raised; each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _is_lack_of_files(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

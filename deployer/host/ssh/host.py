@@ -53,10 +53,11 @@ class SSHHost(Host):
     gateway: ClassVar[type[SSHHost] | None] = None
     #: Whether a host whose key is in no known_hosts file is refused, instead of being remembered.
     reject_unknown_hosts: ClassVar[bool] = False
+    is_remote: ClassVar[bool] = True
 
     @classmethod
     def get_username(cls) -> str:
-        from .connection import connections
+        from .connection_pool import connections
 
         return connections.get(cls).settings().username
 
@@ -70,9 +71,12 @@ class SSHHost(Host):
     @property
     def _connection(self) -> Connection:
         # paramiko takes 150 ms to import: only once there is something to connect to.
-        from .connection import connections
+        from .connection_pool import connections
 
         return connections.get(type(self))
+
+    def connect(self) -> None:
+        self._connection.transport(self.pty)
 
     def _wants_terminal(self, silent: bool) -> bool:
         wanted = self._connection.settings().request_tty
@@ -152,7 +156,7 @@ class SSHHost(Host):
     def _beside(self) -> Iterator[Host]:
         # On a connection of its own: this one may have no session left. A connection belongs to
         # a class.
-        from .connection import connections
+        from .connection_pool import connections
 
         beside: type[SSHHost] = type(type(self).__name__, (type(self),), {"slug": self.slug})
         try:
@@ -163,6 +167,16 @@ class SSHHost(Host):
     @classmethod
     def close_connection(cls) -> None:
         """Close the connection of this host; the next use opens it again."""
-        from .connection import connections
+        from .connection_pool import connections
 
         connections.close_one(cls)
+
+    @classmethod
+    def abort_connection(cls) -> None:
+        """Close the connection at once, without a word to the host.
+
+        What waits for it raises ConnectionLost; the next use opens a new one.
+        """
+        from .connection_pool import connections
+
+        connections.abort_one(cls)

@@ -20,6 +20,12 @@ __all__ = ["Keepalive", "Step", "Stream"]
 _STUCK = 60.0
 # How much of what a server says first is kept, for a message.
 _GREETING = 512
+# The shortest wait in seconds, so that nobody spins.
+_SHORTEST = 0.1
+# In how many of the first receives the acknowledgement is not delayed: until after the first
+# command, sshd holds back what it says next until it has one, for 40 ms.
+_QUICK = 60
+_TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Step(Enum):
@@ -48,6 +54,10 @@ class Keepalive:
         """Note an answer. Bytes that never become a packet are none: a length was corrupted."""
         self._asked = 0
 
+    def due(self, last_arrival: float) -> float:
+        """Return when there is something to do, if nothing arrives until then."""
+        return max(self._due, last_arrival + self.interval)
+
     def next_step(self, now: float, last_arrival: float, unsent: int | None) -> Step:
         """Return what to do now.
 
@@ -56,7 +66,7 @@ class Keepalive:
         """
         # What counts is questions, not time alone: after our own process was stopped, much time
         # has passed in which nobody was asked.
-        if now < max(self._due, last_arrival + self.interval):
+        if now < self.due(last_arrival):
             return Step.WAIT
         if unsent is not None:
             if unsent < self._unsent:
@@ -73,8 +83,8 @@ class Keepalive:
 class Stream:
     """A socket, or what is like one, that tells of silence. All else is the socket's.
 
-    Whoever reads or writes it does so with a short time-out, again and again, and so it needs no
-    thread of its own to keep the time.
+    Whoever reads or writes it does so with a time-out, again and again, and so it needs no thread
+    of its own to keep the time. The time-out ends when there is something to do.
     """
 
     def __init__(self, sock: Any) -> None:
@@ -86,8 +96,10 @@ class Stream:
         self.greeting = b""
         #: Whether the other side ended the connection.
         self.has_ended = False
-        #: Called when nothing arrives, or nothing can be sent (then with True).
-        self.on_silence: Callable[[bool], None] = lambda sending: None
+        #: Called when nothing arrives, or nothing can be sent (then with True); returns the
+        #: seconds until it is to be called again.
+        self.on_silence: Callable[[bool], float] = lambda sending: _SHORTEST
+        self._quick = _QUICK if isinstance(sock, socket.socket) else 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -96,7 +108,7 @@ class Stream:
         try:
             data: bytes = self._sock.recv(size)
         except TimeoutError:
-            self.on_silence(False)
+            self._wait_for(self.on_silence(False))
             raise
         except ConnectionError:
             self.has_ended = True
@@ -106,6 +118,8 @@ class Stream:
         self.last_arrival = time.monotonic()
         if len(self.greeting) < _GREETING:
             self.greeting += data[:_GREETING]
+        if self._quick:
+            self._acknowledge()
         return data
 
     def send(self, data: bytes) -> int:
@@ -117,13 +131,28 @@ class Stream:
                 self._stuck_since = now
             if now - self._stuck_since > _STUCK:
                 raise BrokenPipeError("nothing could be sent for a minute") from None
-            self.on_silence(True)
+            self._wait_for(self.on_silence(True))
             raise
         except ConnectionError:
             self.has_ended = True
             raise
         self._stuck_since = None
         return sent
+
+    def _wait_for(self, seconds: float) -> None:
+        # Here, and not before each receive: it is a system call.
+        seconds = max(seconds, _SHORTEST)
+        if self._sock.gettimeout() != seconds:
+            with contextlib.suppress(OSError):
+                self._sock.settimeout(seconds)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge at once what has arrived. The system forgets this each time."""
+        self._quick -= 1
+        if _TCP_QUICKACK is not None:
+            # A proxy command is no TCP.
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
 
     def close(self) -> None:
         # A channel of another connection says so to the other side, which may be no more.

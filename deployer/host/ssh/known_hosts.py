@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from .ssh_patterns import matches
 
@@ -131,16 +132,17 @@ def find(filenames: Iterable[str], hostname: str, port: int) -> list[KnownKey]:
     as OpenSSH does.
     """
     hostname = hostname.lower()
-    known = [key for filename in filenames for key in _read(filename)]
+    files = [_read(filename) for filename in filenames]
     label = host_label(hostname, port)
-    found = [key for key in known if key.matches(label)]
+    found = [key for file in files for key in file.about(label)]
     if port != 22:
         # A key that is revoked for the name is so on every port.
         has_own = any(key.marker == "" for key in found)
         found += [
             replace(key, only_confirms=True)
-            for key in known
-            if key.matches(hostname) and (not has_own or key.marker == "@revoked")
+            for file in files
+            for key in file.about(hostname)
+            if not has_own or key.marker == "@revoked"
         ]
     return found
 
@@ -244,22 +246,48 @@ def fingerprint(key: bytes) -> str:
     return f"SHA256:{digest}"
 
 
+class _File:
+    """The keys of a file, found by their hosts: a thousand hosts may each have a line in it."""
+
+    def __init__(self, keys: Sequence[KnownKey]) -> None:
+        #: The keys whose patterns are all plain names, with their places in the file.
+        self._by_name: dict[str, list[tuple[int, KnownKey]]] = {}
+        self._others: list[tuple[int, KnownKey]] = []
+        for place, key in enumerate(keys):
+            if any(
+                pattern.startswith("|1|") or set(pattern) & _SPECIAL for pattern in key.patterns
+            ):
+                self._others.append((place, key))
+                continue
+            for name in {pattern.lower() for pattern in key.patterns}:
+                self._by_name.setdefault(name, []).append((place, key))
+
+    def about(self, label: str) -> list[KnownKey]:
+        """Return the keys of a host, in the order of the file."""
+        found = [(place, key) for place, key in self._others if key.matches(label)]
+        found += self._by_name.get(label, [])
+        return [key for _, key in sorted(found, key=lambda each: each[0])]
+
+
+# What makes a pattern more than a name.
+_SPECIAL = frozenset("*?!")
+
 # A file that has not changed is not read again: a thousand hosts share it.
-_known: dict[str, tuple[tuple[int, ...], list[KnownKey]]] = {}
+_known: dict[str, tuple[tuple[int, ...], _File]] = {}
 
 
-def _read(filename: str) -> list[KnownKey]:
+def _read(filename: str) -> _File:
     try:
         status = os.stat(filename)
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
         read = _known.get(filename)
         if read is None or read[0] != stamp:
             with open(filename, encoding="utf-8", errors="replace", newline="\n") as file:
-                read = (stamp, parse(file.read(), filename))
+                read = (stamp, _File(parse(file.read(), filename)))
             _known[filename] = read
         return read[1]
     except OSError:
-        return []
+        return _File(())
 
 
 def _hash(label: str, salt: bytes) -> str:
@@ -268,8 +296,18 @@ def _hash(label: str, salt: bytes) -> str:
 
 
 def _hash_matches(pattern: str, label: str) -> bool:
-    try:
-        salt = base64.b64decode(pattern.split("|")[2], validate=True)
-    except (binascii.Error, ValueError, IndexError):
+    hashed = _decode(pattern)
+    if hashed is None:
         return False
-    return hmac.compare_digest(_hash(label, salt).encode(), pattern.encode())
+    # Many systems hash all names: each host is compared with all lines.
+    return hmac.compare_digest(hmac.digest(hashed[0], label.encode(), "sha1"), hashed[1])
+
+
+@lru_cache(maxsize=65536)
+def _decode(pattern: str) -> tuple[bytes, bytes] | None:
+    """Return the salt and the digest of a hashed name; None when it is damaged."""
+    try:
+        salt, digest = (base64.b64decode(part, validate=True) for part in pattern.split("|")[2:])
+    except (binascii.Error, ValueError):
+        return None
+    return salt, digest

@@ -7,7 +7,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-__all__ = ["NoRoom", "Place", "Sessions", "Startups", "holding_one", "holds_one"]
+__all__ = [
+    "NoRoom",
+    "Place",
+    "Sessions",
+    "Startups",
+    "forget_holders",
+    "holding_one",
+    "holds_one",
+]
 
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
@@ -220,3 +228,10 @@ def holds_one() -> bool:
     """Whether this thread has a session."""
     with _holders_lock:
         return threading.get_ident() in _holders
+
+
+def forget_holders() -> None:
+    """Start anew in a forked child, whose only thread has no session."""
+    global _holders_lock
+    _holders_lock = threading.Lock()
+    _holders.clear()
