@@ -14,12 +14,18 @@ from types import TracebackType
 from typing import Any
 
 from .exceptions import DeployerException, NodeUsageError
+from .failures import describe_failure
 from .loggers import Logger
 from .node import Env, Node
 from .pseudo_terminal import write_text
 from .run import make_env, run_action, run_scp, run_shell
+from .run.parallel_options import (
+    add_parallel_options,
+    check_hosts,
+    make_options,
+    make_presentation,
+)
 from .shell import Status
-from .shell.display import describe_failure
 
 __all__ = ["start"]
 
@@ -75,19 +81,33 @@ def _run(
     program: str, root: type[Node], arguments: argparse.Namespace, loggers: Sequence[Logger]
 ) -> int:
     try:
+        options = make_options(arguments)
         env = make_env(
             root,
             loggers,
             interactive=not arguments.non_interactive,
             one_at_a_time=arguments.single,
             path=arguments.path,
+            options=options,
+            presentation=make_presentation(arguments, program, sys.argv[1:]),
         )
+        check_hosts(env, options)
     except DeployerException as error:
         return _refuse(program, str(error))
     except Exception as error:
         _refuse(program, f"{root.__name__} cannot be made: {describe_failure(error)}")
         return Status.FAILED
-    return _run_in(env, program, arguments)
+    if arguments.executor is None and arguments.processes is None:
+        return _run_in(env, program, arguments)
+    # Imported here: most runs stay in this process.
+    from .run.executors import open_executor
+
+    try:
+        with open_executor(arguments.executor, arguments.processes) as executor:
+            changed = options.replace(executor=executor)
+            return _run_in(env._node_with_options(changed), program, arguments)
+    except (DeployerException, ValueError) as error:
+        return _refuse(program, str(error))
 
 
 def _run_in(env: Env, program: str, arguments: argparse.Namespace) -> int:
@@ -99,7 +119,7 @@ def _run_in(env: Env, program: str, arguments: argparse.Namespace) -> int:
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if words:
         return run_action(env, words)
-    return run_shell(env)
+    return run_shell(env, program)
 
 
 def _refuse(program: str, message: str) -> int:
@@ -125,6 +145,7 @@ def _make_parser(program: str, root: type[Node]) -> argparse.ArgumentParser:
     parser.set_defaults(
         command="", words=[], path="", single=False, non_interactive=False, scp=False
     )
+    add_parallel_options(parser, with_defaults=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_run(commands, program)
     _add_scp(commands, program)
@@ -148,6 +169,7 @@ def _add_run(commands: Any, program: str) -> None:
         help="ask nothing: take the defaults, and fail where there is none",
     )
     run.add_argument("--scp", action="store_true", help="open the secure-copy shell instead")
+    add_parallel_options(run)
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="ACTION PARAMETER", help=_WORDS)
 
 
@@ -195,6 +217,8 @@ examples:
   {program} run --path git checkout master    the same
   {program} run git.checkout commit=master    give a parameter by its name
   {program} run --path git                    open a shell there
+  {program} run --hosts 'web[01-18]' deploy   on some of the hosts only
+  {program} run --output gather status        equal output of hosts once
 """
 
 _WORDS = "names that lead to an action, and its arguments: values or NAME=VALUE"

@@ -49,7 +49,7 @@ class Console:
     @property
     def is_interactive(self) -> bool:
         """Whether there is somebody to ask."""
-        return self._pty.is_interactive
+        return self._pty.can_ask
 
     # Asking
 
@@ -146,10 +146,7 @@ class Console:
         if not options:
             raise NoInput(f"{prompt}: there is nothing to choose from")
         width = len(str(len(options)))
-        if self.is_interactive:
-            self._show_lines(
-                self.in_columns(f"{n:>{width}} {name}" for n, (name, _) in enumerate(options, 1))
-            )
+        shown = self.in_columns(f"{n:>{width}} {name}" for n, (name, _) in enumerate(options, 1))
 
         def parse(answer: str) -> T:
             if answer.isdecimal() and 1 <= int(answer) <= len(options):
@@ -159,7 +156,7 @@ class Console:
                 raise ValueError(f"Please answer a number from 1 to {len(options)}, or a name.")
             return dict(options)[name]
 
-        return self._ask(f"{prompt}: ", prompt, parse, _MISSING)
+        return self._ask(f"{prompt}: ", prompt, parse, _MISSING, introduction=shown)
 
     def _ask(
         self,
@@ -168,6 +165,7 @@ class Console:
         parse: Callable[[str], T],
         default: T | _Missing,
         is_password: bool = False,
+        introduction: Sequence[str] = (),
     ) -> T:
         """Ask until ``parse`` takes the answer; its ValueError says what is wrong with one."""
         if not self.is_interactive:
@@ -177,29 +175,18 @@ class Console:
                 f"{question!r} has no default, and nobody can be asked: "
                 "run it at a terminal, without --non-interactive"
             )
-        while True:
-            answer = self._read_line(prompt, question, is_password)
-            if not answer and not isinstance(default, _Missing):
-                return default
-            if answer:
-                try:
-                    return parse(answer)
-                except ValueError as error:
-                    self._pty.write(f"{error}\n")
-
-    def _read_line(self, prompt: str, question: str, is_password: bool) -> str:
-        if is_password:
-            secret = self._pty.ask_secret(prompt)
-            answer = None if secret is None else secret.reveal()
-        else:
-            self._pty.write(prompt)
-            line = self._pty.stdin.readline()
-            answer = line.strip() if line else None
-            if answer is None:
-                self._pty.write("\n")
-        if answer is None:
-            raise NoInput(f"{question!r} was not answered: the input ended")
-        return answer
+        with self._pty.conversation() as pty:
+            for line in introduction:
+                pty.write(f"{line}\n")
+            while True:
+                answer = _read_line(pty, prompt, question, is_password)
+                if not answer and not isinstance(default, _Missing):
+                    return default
+                if answer:
+                    try:
+                        return parse(answer)
+                    except ValueError as error:
+                        pty.write(f"{error}\n")
 
     # Showing
 
@@ -220,7 +207,7 @@ class Console:
     def lesspipe(self, text: str | Iterable[str]) -> None:
         """Show a long text, or lines, in the pager (``$PAGER``); without a terminal, write it."""
         lines = text.splitlines() if isinstance(text, str) else text
-        if not (self.is_interactive and self._page(lines)):
+        if not (self._pty.is_attended and self._page(lines)):
             self._show_lines(lines)
 
     def _show_lines(self, lines: Iterable[str]) -> None:
@@ -263,6 +250,22 @@ class Console:
     ) -> ProgressBarSteps:
         """Return a progress bar whose steps have names, for a ``with`` block."""
         return ProgressBarSteps(self._pty, message, steps, clear_on_finish)
+
+
+def _read_line(pty: Pty, prompt: str, question: str, is_password: bool) -> str:
+    prompt = pty.asker + prompt
+    if is_password:
+        secret = pty.ask_secret(prompt)
+        answer = None if secret is None else secret.reveal()
+    else:
+        pty.write(prompt)
+        line = pty.read_line()
+        answer = None if line is None else line.strip()
+        if answer is None:
+            pty.write("\n")
+    if answer is None:
+        raise NoInput(f"{question!r} was not answered: the input ended")
+    return answer
 
 
 def _inspect(node: Any) -> Any:

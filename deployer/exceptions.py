@@ -9,6 +9,9 @@
     ├── ActionException              an action failed
     │   └── ParallelActionException  cells of an array failed
     ├── QueryException               (AttributeError is never hidden in it)
+    ├── NotBegun                     a part of a parallel run that others kept from beginning
+    ├── JobStopped                   a part of a parallel run that somebody stopped
+    ├── WorkerLost                   whether a part of a parallel run took place is unknown
     ├── NoInput                      a question without a default, and nobody to ask
     ├── ExecCommandFailed            a command ended with another status than 0
     │   ├── CommandTimeout           it did not end in time
@@ -26,7 +29,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -45,17 +48,20 @@ __all__ = [
     "DeployerException",
     "ExecCommandFailed",
     "HostKeyError",
+    "JobStopped",
     "LockHeld",
     "NoInput",
     "NoSuchCell",
     "NodeDefinitionError",
     "NodeUsageError",
+    "NotBegun",
     "ParallelActionException",
     "ParallelExecCommandFailed",
     "QueryException",
     "RemoteFileError",
     "SudoAuthenticationFailed",
     "SudoFailed",
+    "WorkerLost",
 ]
 
 
@@ -74,6 +80,10 @@ class DeployerException(Exception):
     # The arguments are results and other exceptions, which say less than the message.
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
+
+    # Pickled by what they hold: what many of them are made of is something else.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args), self.__dict__
 
 
 class NodeDefinitionError(DeployerException, TypeError):
@@ -110,12 +120,26 @@ class ActionException(DeployerException):
     def _message(self) -> str:
         return str(self.inner_exception) or type(self.inner_exception).__name__
 
+    # A traceback cannot be pickled; its text can.
+    def __reduce__(self) -> tuple[Any, ...]:
+        inner, text = self.inner_exception, self.traceback
+        if isinstance(text, TracebackType):
+            # Imported late: hardly any are pickled.
+            from traceback import format_tb
+
+            text = "".join(format_tb(text))
+        return _restore, (type(self), (inner, text), inner), {**self.__dict__, "traceback": text}
+
 
 class ParallelActionException(ActionException):
-    """Some cells of a parallel action failed; all of them have finished.
+    """Some cells of a parallel action failed; all that were begun have finished.
 
-    ``results`` maps the cells that succeeded to their results, ``failures`` the others to their
-    exceptions. ``inner_exception`` is the first failure.
+    ``results`` maps the cells that succeeded to their results, ``failures`` those that failed to
+    their exceptions, and ``not_begun`` lists the cells that were left out because of these.
+    ``result`` is the ParallelActionResult of those that succeeded, and ``inner_exception`` the
+    first failure.
+
+    :param was_shown: whether the failures were shown to a person while they happened.
     """
 
     def __init__(
@@ -123,18 +147,31 @@ class ParallelActionException(ActionException):
         results: Mapping[Any, Any],
         failures: Mapping[Any, BaseException],
         names: Mapping[Any, str] | None = None,
+        not_begun: Iterable[Any] = (),
+        result: Any = None,
+        was_shown: bool = False,
     ) -> None:
         first = next(iter(failures.values()))
         super().__init__(first, first.__traceback__)
         self.results = dict(results)
         self.failures = dict(failures)
+        self.not_begun = list(not_begun)
+        self.result = result
+        self.was_shown = was_shown
         self._names = dict(names or {})
 
+    @property
+    def named_failures(self) -> dict[str, BaseException]:
+        """The failures by the names of their cells."""
+        return {self._names.get(cell, str(cell)): error for cell, error in self.failures.items()}
+
+    @property
+    def summary(self) -> str:
+        """How many failed, in a line."""
+        return _failure_summary(self.results, self.failures, self.not_begun)
+
     def _message(self) -> str:
-        return _failure_summary(
-            len(self.results),
-            {self._names.get(cell, str(cell)): error for cell, error in self.failures.items()},
-        )
+        return _failure_lines(self.summary, self.named_failures)
 
 
 class QueryException(DeployerException):
@@ -162,10 +199,25 @@ class QueryException(DeployerException):
         self.line = line
         self.__cause__ = inner_exception
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.inner_exception), self.__dict__
+
     def _message(self) -> str:
         where = f" ({self.filename}, line {self.line})" if self.filename else ""
         reason = f"{type(self.inner_exception).__name__}: {self.inner_exception}"
         return f"{self.node!r}.{self.attr_name} = {self.query!r}{where} failed: {reason}"
+
+
+class NotBegun(DeployerException):
+    """A part of a parallel run was not begun, because of others that had failed."""
+
+
+class JobStopped(DeployerException):
+    """A part of a parallel run was stopped by the person who watched it."""
+
+
+class WorkerLost(DeployerException):
+    """What ran a part of a parallel run is gone: whether that took place is unknown."""
 
 
 class NoInput(DeployerException):
@@ -227,11 +279,14 @@ class CommandTimeout(ExecCommandFailed):
 
 
 class ParallelExecCommandFailed(ExecCommandFailed):
-    """A command failed on some of the hosts it was run on; it has ended on all of them.
+    """A command failed on some of the hosts it was run on; it has ended wherever it was begun.
 
-    ``results`` maps the slug of each host where it succeeded to its result, ``failures`` the
-    others to their exceptions. ``result``, ``command``, ``host`` and ``exit_status`` are the ones
-    of the first failing command.
+    ``results`` maps the slug of each host where it succeeded to its result, ``failures`` those
+    where it failed to their exceptions, and ``not_begun`` lists the ones that were left out
+    because of these. ``result``, ``command``, ``host`` and ``exit_status`` are the ones of the
+    first failing command.
+
+    :param was_shown: whether the failures were shown to a person while they happened.
     """
 
     def __init__(
@@ -239,13 +294,27 @@ class ParallelExecCommandFailed(ExecCommandFailed):
         results: Mapping[str, Any],
         failures: Mapping[str, BaseException],
         first: RunResult,
+        not_begun: Iterable[str] = (),
+        was_shown: bool = False,
     ) -> None:
         super().__init__(first)
         self.results = dict(results)
         self.failures = dict(failures)
+        self.not_begun = list(not_begun)
+        self.was_shown = was_shown
+
+    @property
+    def named_failures(self) -> dict[str, BaseException]:
+        """The failures by the names of their hosts."""
+        return self.failures
+
+    @property
+    def summary(self) -> str:
+        """How many failed, in a line."""
+        return _failure_summary(self.results, self.failures, self.not_begun)
 
     def _message(self) -> str:
-        return _failure_summary(len(self.results), self.failures)
+        return _failure_lines(self.summary, self.failures)
 
 
 class SudoFailed(DeployerException):
@@ -266,6 +335,10 @@ class RemoteFileError(DeployerException, OSError):
 
     def _message(self) -> str:
         return self._text
+
+    # An OSError keeps its errno elsewhere.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._text, self.errno), self.__dict__
 
 
 class LockHeld(DeployerException):
@@ -309,14 +382,29 @@ class ConnectionLost(ConnectionFailedException):
         self.result = result
 
 
+def _restore(
+    kind: type[DeployerException], args: tuple[Any, ...], cause: BaseException | None = None
+) -> DeployerException:
+    error = kind.__new__(kind, *args)
+    if cause is not None:
+        error.__cause__ = cause
+    return error
+
+
 def _last_lines(result: RunResult, count: int = 5) -> str:
     """Return the last lines that a command printed, as an indented block for a message."""
     lines = (result.stderr or result.stdout).rstrip().splitlines()[-count:]
     return "".join(f"\n    {line}" for line in lines)
 
 
-def _failure_summary(succeeded: int, failures: Mapping[str, BaseException]) -> str:
-    lines = [f"failed on {len(failures)} of {succeeded + len(failures)} hosts:"]
+def _failure_summary(succeeded: Sized, failed: Sized, not_begun: Sized) -> str:
+    all_hosts = len(succeeded) + len(failed) + len(not_begun)
+    left_out = f", and not begun on {len(not_begun)}" if not_begun else ""
+    return f"failed on {len(failed)} of {all_hosts} hosts{left_out}:"
+
+
+def _failure_lines(summary: str, failures: Mapping[str, BaseException]) -> str:
+    lines = [summary]
     for name, error in failures.items():
         # Most messages begin with the host already.
         message = (str(error) or type(error).__name__).removeprefix(f"{name}: ")

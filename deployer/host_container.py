@@ -6,16 +6,18 @@ import functools
 import inspect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from .exceptions import ExecCommandFailed, NodeUsageError, ParallelExecCommandFailed
 from .host.base import Host
+from .host.command import HostContext
 from .host.result import RunResult
 from .loggers import DummyLoggerInterface, LoggerInterface
-from .parallel import Job, run
+from .parallel import Job, RunOptions, run
 from .pseudo_terminal import DummyPty, Pty
+from .secret import redact
 
 __all__ = ["HostContainer", "HostsContainer", "parse_hosts"]
 
@@ -82,7 +84,8 @@ def _on_each(
     """Make the method of a container that does the same as one of Host, on all hosts at once."""
 
     def on_each(self: HostsContainer, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
-        return self._run_on_each(lambda host: method(host, *args, **kwargs))
+        title = " ".join([method.__name__, *map(str, args[:1])])
+        return self._run_on_each(redact(title), lambda host: method(host, *args, **kwargs))
 
     functools.update_wrapper(on_each, method)
     return on_each
@@ -125,10 +128,12 @@ class _Container:
         pty: Pty | None = None,
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         self.pty = pty if pty is not None else DummyPty(keeps_output=False)
         self.logger = logger if logger is not None else DummyLoggerInterface()
         self.is_sandbox = is_sandbox
+        self.options = options if options is not None else RunOptions()
         self._roles = {role: tuple(classes) for role, classes in hosts.items()}
         # One instance, and so one context, for each host, in whatever roles it is.
         self._hosts = {
@@ -154,6 +159,15 @@ class _Container:
             if cls in other._hosts:
                 host.take_context(other._hosts[cls])
 
+    def get_contexts(self) -> tuple[HostContext, ...]:
+        """Return the contexts that the hosts are in, in order."""
+        return tuple(host.context for host in self._hosts.values())
+
+    def set_contexts(self, contexts: Iterable[HostContext]) -> None:
+        """Bring the hosts into contexts, given in order."""
+        for host, context in zip(self._hosts.values(), contexts, strict=True):
+            host._context = context
+
     @property
     def roles(self) -> list[str]:
         """The names of the roles, in the order in which they were defined."""
@@ -169,7 +183,7 @@ class _Container:
 
     def filter(self, *roles: str) -> HostsContainer:
         """Return the hosts of some of the roles; they stay in the contexts that they are in."""
-        part = HostsContainer({}, self.pty, self.logger, self.is_sandbox)
+        part = HostsContainer({}, self.pty, self.logger, self.is_sandbox, self.options)
         part._roles = {role: self._roles[role] for role in roles if role in self._roles}
         part._hosts = {host: self._hosts[host] for hosts in part._roles.values() for host in hosts}
         return part
@@ -211,9 +225,35 @@ class HostsContainer(_Container):
     :param pty: the terminal that they share.
     :param logger: who is told what runs.
     :param is_sandbox: check commands instead of running them.
+    :param options: how what they do at once is carried out.
     """
 
-    def _run_on_each(self, function: Callable[[Host], T]) -> list[T]:
+    def with_options(self, **changes: Any) -> HostsContainer:
+        """Return the same hosts, with other options for what they do at once.
+
+        As in ``hosts.with_options(fan_out=10).run("uptime")``; see
+        :class:`~deployer.parallel.RunOptions` for all of them.
+        """
+        options = self.options.replace(**changes)
+        if options.executor is not None:
+            raise NodeUsageError(
+                "an executor runs actions of nodes: what is sent to it is where these are defined; "
+                "call it as env.action.with_options(executor=…)(…)"
+            )
+        wanted = [
+            host
+            for host in self._hosts
+            if options.hosts is None or options.hosts.matches(host.slug)
+        ]
+        same = HostsContainer({}, self.pty, self.logger, self.is_sandbox, options)
+        same._roles = {
+            role: tuple(host for host in hosts if host in wanted)
+            for role, hosts in self._roles.items()
+        }
+        same._hosts = {host: self._hosts[host] for host in wanted}
+        return same
+
+    def _run_on_each(self, title: str, function: Callable[[Host], T]) -> list[T]:
         """Run a function on all hosts at once; return the results in order."""
         hosts = list(self._hosts.values())
         if len(hosts) == 1:
@@ -222,17 +262,26 @@ class HostsContainer(_Container):
         def job(name: str, host: Host) -> Job[T]:
             # Here, and not in the host's thread: loggers see in what action it was called.
             logger = self.logger.fork(name)
-            return Job(name, lambda pty: function(host.copy(pty, logger)))
+            return Job(name, lambda pty: function(host.copy(pty, logger)), (type(host),))
 
-        outcomes = run(self.pty, [job(*named) for named in zip(self._names(), hosts, strict=True)])
+        jobs = [job(*named) for named in zip(self._names(), hosts, strict=True)]
+        outcomes = run(self.pty, jobs, self.options, title)
         failures = {
-            outcome.name: outcome.error for outcome in outcomes if outcome.error is not None
+            outcome.name: outcome.error
+            for outcome in outcomes
+            if outcome.error is not None and outcome.was_begun
         }
         if not failures:
             return [outcome.result for outcome in outcomes]  # type: ignore[misc]
         results = {outcome.name: outcome.result for outcome in outcomes if outcome.error is None}
         first = next(iter(failures.values()))
-        raise ParallelExecCommandFailed(results, failures, _first_result(failures)) from first
+        raise ParallelExecCommandFailed(
+            results,
+            failures,
+            _first_result(failures),
+            [outcome.name for outcome in outcomes if not outcome.was_begun],
+            any(outcome.error_was_shown for outcome in outcomes),
+        ) from first
 
     def _names(self) -> list[str]:
         """Return a name for each host: its slug, and the class where roles share a slug."""
@@ -276,8 +325,9 @@ class HostContainer(_Container):
         pty: Pty | None = None,
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
-        super().__init__(hosts, pty, logger, is_sandbox)
+        super().__init__(hosts, pty, logger, is_sandbox, options)
         if len(self._hosts) != 1:
             slugs = ", ".join(host.slug for host in self._hosts) or "none"
             raise NodeUsageError(f"a HostContainer holds exactly one host, but there are: {slugs}")
@@ -289,7 +339,7 @@ class HostContainer(_Container):
         roles = {
             role: (type(host),) for role, hosts in parent._roles.items() if type(host) in hosts
         }
-        one = cls(roles, parent.pty, parent.logger, parent.is_sandbox)
+        one = cls(roles, parent.pty, parent.logger, parent.is_sandbox, parent.options)
         one._hosts = {type(host): host}
         one._host = host
         return one

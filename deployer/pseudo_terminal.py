@@ -13,19 +13,37 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
 from .secret import Secret
 
-__all__ = ["DummyPty", "Pty"]
+__all__ = ["DummyPty", "Presentation", "Pty"]
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 # Of several threads with a question for the same person, one asks at a time.
-_asking = threading.Lock()
+_asking = threading.RLock()
 # How long an interrupt from another thread may take while a person is asked.
 _INTERRUPT_CHECK = 0.2
+
+
+#: What a parallel run is: named jobs, each of which takes the Pty that it is to run in.
+Jobs = Sequence[tuple[str, Callable[["Pty"], R]]]
+#: What runs such jobs, once each has its Pty.
+RunAll = Callable[[Sequence[Callable[[], R]]], list[R]]
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How parallel runs are shown at a terminal."""
+
+    #: The name of a way to show them (``'stream'``); None for the one that suits.
+    output: str | None = None
+    #: A directory that the whole output of each job is kept in.
+    directory: str | None = None
+    #: Returns the command line that runs the same on some hosts only, where there is one.
+    make_rerun: Callable[[str], str] | None = None
 
 
 class Pty:
@@ -53,6 +71,10 @@ class Pty:
         self._stderr = stderr if stderr is not None else stdout
         self._interactive = interactive
         self._term = term
+        #: How parallel runs are shown here.
+        self.presentation = Presentation()
+        #: Whom questions come from, where several share a person: ``'web1: '``.
+        self.asker = ""
         #: Set when what runs in this terminal has to stop: runs on hosts end their command.
         self.interrupted = threading.Event()
 
@@ -84,6 +106,11 @@ class Pty:
         """Whether there is somebody who can be asked something."""
         return self.is_interactive
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether a person watches this terminal alone: there may be a pager in it."""
+        return self.is_interactive
+
     def get_size(self) -> tuple[int, int]:
         """Return ``(rows, columns)``; 24 and 80 (or ``$LINES`` and ``$COLUMNS``) elsewhere."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -113,15 +140,39 @@ class Pty:
         """
         if not self.is_interactive:
             return None
-        with _asking, self._line_mode(shown):
+        with self._locked_to_ask(), self._line_mode(shown):
             try:
                 self.write(question)
-                return self._read_secret()
+                line = self._read_typed_line()
+                return None if line is None else Secret(line)
             finally:
                 if not shown:
                     self.write("\n")
 
-    def _read_secret(self) -> Secret | None:
+    @contextlib.contextmanager
+    def conversation(self, check: Callable[[], None] | None = None) -> Iterator[Pty]:
+        """Give the terminal to ask a person something at, whom nobody else asks meanwhile.
+
+        :param check: raises when whoever waits for that is to stop.
+        """
+        with self._locked_to_ask(check):
+            yield self
+
+    def read_line(self) -> str | None:
+        """Return a line that somebody types, without its end; None at the end of the input."""
+        line = self.stdin.readline()
+        return line.removesuffix("\n") if line else None
+
+    @contextlib.contextmanager
+    def _locked_to_ask(self, check: Callable[[], None] | None = None) -> Iterator[None]:
+        while not _asking.acquire(timeout=_INTERRUPT_CHECK):
+            (check or self.check_interrupted)()
+        try:
+            yield
+        finally:
+            _asking.release()
+
+    def _read_typed_line(self) -> str | None:
         # Not from the stream: it may have been given more than a line, which it would keep.
         fd = self.stdin.fileno()
         poll = select.poll()
@@ -135,7 +186,7 @@ class Pty:
                 return None
             line += data
         encoding = self.stdin.encoding or "utf-8"
-        return Secret(line.removesuffix(b"\n").decode(encoding, errors="surrogateescape"))
+        return line.removesuffix(b"\n").decode(encoding, errors="surrogateescape")
 
     @contextlib.contextmanager
     def _line_mode(self, echo: bool) -> Iterator[None]:
@@ -157,14 +208,19 @@ class Pty:
     @contextlib.contextmanager
     def raw_mode(self) -> Iterator[None]:
         """Pass every key through unchanged; the terminal is restored on the way out."""
+        # Not with TCSAFLUSH, the default: it drops what was typed ahead.
+        with self._terminal_mode(lambda fd: tty.setraw(fd, termios.TCSADRAIN)):
+            yield
+
+    @contextlib.contextmanager
+    def _terminal_mode(self, set_mode: Callable[[int], object]) -> Iterator[None]:
         if not self.is_interactive:
             yield
             return
         fd = self.stdin.fileno()
         before = termios.tcgetattr(fd)
         try:
-            # Not with TCSAFLUSH, the default: it drops what was typed ahead.
-            tty.setraw(fd, termios.TCSADRAIN)
+            set_mode(fd)
             yield
         finally:
             termios.tcsetattr(fd, termios.TCSADRAIN, before)
@@ -196,33 +252,27 @@ class Pty:
             os.close(reader)
             os.close(writer)
 
+    @contextlib.contextmanager
+    def cbreak_mode(self) -> Iterator[None]:
+        """Pass each key on at once, unseen; Ctrl-C works. The terminal is restored afterwards."""
+        with self._terminal_mode(lambda fd: tty.setcbreak(fd, termios.TCSADRAIN)):
+            yield
+
     def run_in_auxiliary_ptys(
         self,
-        jobs: Sequence[tuple[str, Callable[[Pty], T]]],
-        run_all: Callable[[Sequence[Callable[[], T]]], list[R]],
+        jobs: Jobs[R],
+        run_all: RunAll[R],
+        show: Callable[[Pty, Jobs[R], RunAll[R]], list[R]],
     ) -> list[R]:
         """Give each of the named jobs a Pty of its own, and return what ``run_all`` makes of them.
 
-        This is the seam behind which parallel runs are shown: here, every whole line is written
-        to this terminal behind the name of its job. Keyboard input is left to nobody.
+        This is the seam behind which parallel runs are shown.
 
         :param jobs: pairs of a name and a callable that takes the Pty.
         :param run_all: runs the callables, at once or one by one.
+        :param show: does it in the way that ``presentation`` names.
         """
-        lock = threading.Lock()
-        width = max((len(name) for name, _ in jobs), default=0)
-        ptys = [_PrefixedPty(self, f"{name:<{width}} | ", lock) for name, _ in jobs]
-
-        def job(function: Callable[[Pty], T], pty: _PrefixedPty) -> Callable[[], T]:
-            def run() -> T:
-                try:
-                    return function(pty)
-                finally:
-                    pty.finish_lines()
-
-            return run
-
-        return run_all([job(function, pty) for (_, function), pty in zip(jobs, ptys, strict=True)])
+        return show(self, jobs, run_all)
 
 
 class DummyPty(Pty):
@@ -249,59 +299,6 @@ class _Nowhere(io.StringIO):
 
     def write(self, text: str) -> int:
         return len(text)
-
-
-class _PrefixedPty(Pty):
-    """Writes whole lines, each behind a prefix, to a terminal that it shares with others."""
-
-    def __init__(self, parent: Pty, prefix: str, lock: threading.Lock) -> None:
-        self._lines = [
-            _PrefixedLines(stream, prefix, lock) for stream in (parent.stdout, parent.stderr)
-        ]
-        stdout, stderr = self._lines
-        super().__init__(io.StringIO(), stdout, stderr, interactive=False, term="dumb")
-        if isinstance(parent, _PrefixedPty):
-            # What interrupts a job interrupts the jobs that it started in turn.
-            self.interrupted = parent.interrupted
-        self._columns = max(parent.get_size()[1] - len(prefix), 20)
-
-    def get_size(self) -> tuple[int, int]:
-        return 24, self._columns
-
-    def finish_lines(self) -> None:
-        for stream in self._lines:
-            stream.finish_line()
-
-
-class _PrefixedLines(io.StringIO):
-    """A text stream that passes on whole lines only, so that those of several never mix."""
-
-    def __init__(self, target: TextIO, prefix: str, lock: threading.Lock) -> None:
-        self._target = target
-        self._prefix = prefix
-        self._lock = lock
-        self._unfinished = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self._unfinished = (self._unfinished + text).split("\n")
-        self._pass_on(lines)
-        return len(text)
-
-    def finish_line(self) -> None:
-        if self._unfinished:
-            self._pass_on([self._unfinished])
-            self._unfinished = ""
-
-    def _pass_on(self, lines: list[str]) -> None:
-        # Of a line that redraws itself (a progress bar), only the last state is shown.
-        shown = (line.rstrip("\r").rpartition("\r")[2] for line in lines)
-        block = "".join(f"{self._prefix}{line}\n" for line in shown)
-        if block:
-            with self._lock:
-                write_text(self._target, block)
 
 
 def write_text(stream: TextIO | None, text: str) -> None:

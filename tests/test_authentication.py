@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -28,7 +29,7 @@ from deployer.exceptions import (
 from deployer.host import SSHHost
 from deployer.host.credentials import credentials
 from deployer.host.ssh.config import Gateway, resolve
-from deployer.pseudo_terminal import Pty
+from deployer.parallel import Job, run
 from deployer.secret import Secret
 from fault_proxy import fault_proxy
 from terminals import Terminal, open_terminal, person
@@ -616,18 +617,28 @@ def test_in_batch_mode_nobody_is_asked(new_ssh_host: NewHost, terminal: Terminal
         with_key(terminal.pty).sudo("whoami")
 
 
-def test_in_a_parallel_run_nobody_is_asked_and_the_error_says_what_to_do(
+def test_in_a_parallel_run_one_person_is_asked_once_for_all(
     new_ssh_host: NewHost, terminal: Terminal
 ) -> None:
+    def act() -> None:
+        terminal.read_until("deploy@127.0.0.1's password: ")
+        terminal.type(f"{PASSWORD}\n")
+
+    hosts = [new_ssh_host(key_filename=None, password=None, name=name) for name in ("one", "two")]
+    jobs = [Job(host.slug, lambda pty, host=host: host(pty).run("whoami")) for host in hosts]
+    with person(act):
+        outcomes = run(terminal.pty, jobs)
+    assert [outcome.result for outcome in outcomes] == ["deploy\n", "deploy\n"]
+    shown = terminal.read_until("one,two (2)")
+    assert shown.count("password") == 1
+    assert re.search(r"(one|two): deploy@127.0.0.1's password: ", shown)
+    assert PASSWORD not in shown
+
+
+def test_where_nobody_can_be_asked_the_error_says_what_to_do(new_ssh_host: NewHost) -> None:
     host = new_ssh_host(key_filename=None, password=None)
-
-    def job(pty: Pty) -> None:
-        with pytest.raises(AuthenticationFailed, match=r"Set .*`password`.*; or run it alone"):
-            host(pty).run("true")
-
-    terminal.pty.run_in_auxiliary_ptys(
-        [("one", job), ("two", job)], lambda jobs: [job() for job in jobs]
-    )
+    with pytest.raises(AuthenticationFailed, match=r"Set .*`password`.*; or run it at a terminal"):
+        host().run("true")
 
 
 # What must not show, and what is no failure to log in.

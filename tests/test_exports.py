@@ -13,14 +13,16 @@ import deployer
 NODE = """
     Node ParallelNode SimpleNode Env Action EnvAction required_property map_roles ALL_HOSTS
     DefaultRoleMapping alias dont_isolate_yet isolate_one_only suppress_action_result
-    IsolationIdentifierType iter_isolations ParallelActionResult
+    IsolationIdentifierType iter_isolations ParallelActionResult serial
 """
 
 EXPORTS = {
     "deployer.client": "start",
     "deployer.node": NODE,
     "deployer.node.base": "Node ParallelNode SimpleNode required_property",
-    "deployer.node.decorators": "alias dont_isolate_yet isolate_one_only suppress_action_result",
+    "deployer.node.decorators": """
+        alias dont_isolate_yet isolate_one_only suppress_action_result serial
+    """,
     "deployer.node.role_mapping": "ALL_HOSTS DefaultRoleMapping map_roles",
     "deployer.host": "Host SSHHost LocalHost HostContext Stat",
     "deployer.host.base": "Host HostContext Stat",
@@ -44,8 +46,9 @@ EXPORTS = {
         HostKeyError ConnectionTimeout ConnectionLost QueryException ActionException
         ParallelActionException ParallelExecCommandFailed CommandTimeout NoInput
         NodeDefinitionError NodeUsageError LockHeld SudoFailed SudoAuthenticationFailed
-        RemoteFileError
+        RemoteFileError NotBegun JobStopped WorkerLost
     """,
+    "deployer.parallel": "RunOptions Job Outcome Interrupted run",
     "deployer.utils": "esc1 esc2 indent parse_ifconfig_output IfConfig NetworkInterface",
     "deployer.utils.string_utils": "esc1 esc2 indent",
     "deployer.utils.network": "parse_ifconfig_output IfConfig NetworkInterface",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deployer.parallel import Interrupted, Job, Outcome, pool, run
+from deployer.parallel import Interrupted, Job, Outcome, RunOptions, pool, run
 from deployer.pseudo_terminal import DummyPty, Pty
 from terminals import ROOT
 
@@ -71,14 +71,14 @@ def test_no_more_run_at_once_than_asked_for() -> None:
         with lock:
             running -= 1
 
-    outcomes = run(DummyPty(), [Job(str(n), work) for n in range(12)], fan_out=3)
+    outcomes = run(DummyPty(), [Job(str(n), work) for n in range(12)], RunOptions(fan_out=3))
     assert [outcome.error for outcome in outcomes] == [None] * 12
     assert most == 3
 
 
 def test_a_fan_out_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="fan_out"):
-        run(DummyPty(), [], fan_out=0)
+        RunOptions(fan_out=0)
 
 
 def test_lines_are_whole_and_say_whose_they_are() -> None:
@@ -145,7 +145,11 @@ def test_ctrl_c_does_not_wait_for_a_job_that_does_not_notice(
     person.start()
     queued: list[Pty] = []
     with pytest.raises(KeyboardInterrupt) as caught:
-        run(DummyPty(), [Job("a", deaf), Job("b", deaf), Job("c", queued.append)], fan_out=2)
+        run(
+            DummyPty(),
+            [Job("a", deaf), Job("b", deaf), Job("c", queued.append)],
+            RunOptions(fan_out=2),
+        )
     assert str(caught.value) == "stopped: a, b; not begun: c"
     person.join()
     assert [pty.interrupted.is_set() for pty in asked] == [True, True]
@@ -164,7 +168,7 @@ def test_what_had_ended_before_ctrl_c_is_kept() -> None:
 
     functions = {"a": lambda pty: 1, "b": fail, "c": lambda pty: 3, "d": stop, "e": lambda pty: 5}
     with pytest.raises(Interrupted) as caught:
-        run(DummyPty(), jobs(functions), fan_out=1)
+        run(DummyPty(), jobs(functions), RunOptions(fan_out=1))
     assert caught.value.outcomes == [Outcome("a", 1), Outcome("b", error=error), Outcome("c", 3)]
     assert caught.value.results == {"a": 1, "c": 3}
     assert str(caught.value) == "done: a, c; failed: b; stopped: d; not begun: e"

@@ -147,7 +147,7 @@ def failure(
             "nobody answered"
             if is_asked
             else "the host has none, nor is there anybody to ask: set `password` in its class, "
-            "run it alone at a terminal first, or allow it with NOPASSWD in sudoers"
+            "run it at a terminal, or allow it with NOPASSWD in sudoers"
         )
         return SudoAuthenticationFailed(
             f"{slug}: sudo wants a password for {who} to run {command}; {missing}"

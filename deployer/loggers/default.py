@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TextIO
 
+from .. import printing
 from ..exceptions import ActionException
 from ..pseudo_terminal import write_text
 from ..secret import redact
@@ -27,21 +27,21 @@ class DefaultLogger(Logger):
 
     def start_run(self, entry: RunEntry) -> None:
         """Print the command."""
-        self._print(self._host(entry.host), self._bold(describe(entry)))
+        self._print(self._host(entry.host) + self._bold(describe(entry)))
 
     def end_run(self, entry: RunEntry) -> None:
         """Print how it ended, if it failed."""
         if not entry.succeeded:
-            self._print(self._host(entry.host), self._red(describe_end(entry)))
+            self._print(self._host(entry.host) + self._red(describe_end(entry)))
 
     def start_file(self, entry: FileEntry) -> None:
         """Print the path, and what is done with it."""
-        self._print(self._host(entry.host), self._bold(describe(entry)))
+        self._print(self._host(entry.host) + self._bold(describe(entry)))
 
     def end_file(self, entry: FileEntry) -> None:
         """Print how it ended, if it failed."""
         if not entry.succeeded:
-            self._print(self._host(entry.host), self._red(describe_end(entry)))
+            self._print(self._host(entry.host) + self._red(describe_end(entry)))
 
     def log_exception(self, error: BaseException) -> None:
         """Print the exception's type and message."""
@@ -51,8 +51,7 @@ class DefaultLogger(Logger):
         """Print the text."""
         self._print(text)
 
-    def _print(self, *words: str) -> None:
-        text = " ".join(words)
+    def _print(self, text: str) -> None:
         # One write a line, so that lines of several threads stay whole.
         with self._lock:
             write_text(self._get_stream(), self._indented(text) + "\n")
@@ -61,13 +60,16 @@ class DefaultLogger(Logger):
         return text
 
     def _get_stream(self) -> TextIO:
-        return self._stream if self._stream is not None else sys.stderr
+        return self._stream if self._stream is not None else printing.get_log_stream()
 
     def _colour(self, text: str, colour: str | None, bold: bool = False) -> str:
         return paint(text, colour, enabled=shows_colours(self._get_stream()), bold=bold)
 
     def _host(self, slug: str) -> str:
-        return self._colour(slug, "cyan") + " |"
+        # What shows the output of several hosts says by itself whose it is.
+        if self._stream is None and slug == printing.get_owner():
+            return ""
+        return self._colour(slug, "cyan") + " | "
 
     def _bold(self, text: str) -> str:
         return self._colour(text, None, bold=True)
@@ -127,6 +129,8 @@ def describe_end(entry: Entry) -> str:
         return "unfinished"
     if isinstance(entry, RunEntry) and entry.exit_status is not None:
         how = f"exit status {entry.exit_status}"
+    elif isinstance(entry.error, KeyboardInterrupt):
+        how = "interrupted"
     elif entry.error is not None:
         # Its message is for whoever catches it to show.
         how = type(_unwrap(entry.error)).__name__

@@ -2,7 +2,7 @@
 
 from .action import Action, EnvAction, ParallelActionResult, UnboundAction
 from .base import Node, ParallelNode, SimpleNode
-from .decorators import alias, dont_isolate_yet, isolate_one_only, suppress_action_result
+from .decorators import alias, dont_isolate_yet, isolate_one_only, serial, suppress_action_result
 from .descriptors import required_property
 from .env import Env
 from .isolation import Isolation, IsolationIdentifierType, iter_isolations
@@ -31,5 +31,6 @@ __all__ = [
     "iter_isolations",
     "map_roles",
     "required_property",
+    "serial",
     "suppress_action_result",
 ]

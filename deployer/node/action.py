@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -14,10 +15,11 @@ from ..exceptions import (
     NodeUsageError,
     ParallelActionException,
 )
-from ..parallel import Job, run
-from .decorators import is_isolated_later, needs_one_cell, suppresses_result
+from ..parallel import Job, Outcome, RunOptions, run
+from .decorators import get_batches, is_isolated_later, needs_one_cell, suppresses_result
 from .isolation import (
     explain_lack_of_hosts,
+    get_cell_hosts,
     get_cell_name,
     get_full_name,
     get_roles,
@@ -156,6 +158,24 @@ class EnvAction(_Wrapper):
             return self._in(self._choose_cell())._run(args, kwargs)
         return self._run_in_cells(args, kwargs)
 
+    def with_options(self, **changes: Any) -> EnvAction:
+        """Return the action with other options for what it runs in parallel.
+
+        As in ``env.deploy.with_options(fan_out=10, fail_fast=True)("v1.2")``; see
+        :class:`~deployer.parallel.RunOptions` for all of them.
+        """
+        return self._in(self._env._node_with_options(self._env._node_options.replace(**changes)))
+
+    def shown_as_asked(self) -> EnvAction:
+        """Return the action, shown like a parallel run also if it has one host only.
+
+        That is for a person who asked for a way to show it.
+        """
+        presentation = self._env._node_pty.presentation
+        if presentation.output is None and presentation.directory is None:
+            return self
+        return _ShownAction(self._env, self.action)
+
     def __repr__(self) -> str:
         return f"<Env.Action {self.full_name}>"
 
@@ -183,7 +203,8 @@ class EnvAction(_Wrapper):
                     raise _failure(error) from error
 
     def _ask_how_to_go_on(self, error: ExecCommandFailed) -> _GoOn:
-        if not self._env._node_pty.is_interactive:
+        # Of several that run at once, none waits for a person: all of them finish first.
+        if not self._env._node_pty.is_attended:
             return _GoOn.ABORT
         console = self._env.console
         # Its output has just been shown.
@@ -195,24 +216,44 @@ class EnvAction(_Wrapper):
         )
 
     def _run_in_cells(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        env = self._env
-        cells = [env._node_env_of(cell.node) for cell in iter_isolations(env._node_bare)]
-        if not cells:
-            self._report_no_cells()
-        jobs = [self._make_job(cell, args, kwargs) for cell in cells]
-        outcomes = list(zip(cells, run(env._node_pty, jobs), strict=True))
-        results = {cell: outcome.result for cell, outcome in outcomes if outcome.error is None}
-        failures = {
-            cell: _unwrap(outcome.error) for cell, outcome in outcomes if outcome.error is not None
-        }
-        if failures:
-            names = {cell: outcome.name for cell, outcome in outcomes}
-            raise ParallelActionException(results, failures, names) from next(
-                iter(failures.values())
-            )
-        return ParallelActionResult(results)
+        options = self._get_options()
+        cells = self._select_cells(options)
+        if options.executor is not None:
+            # Imported here: most runs stay in this process.
+            from .shards import run_in_shards
 
-    def _make_job(self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job[Any]:
+            outcomes = run_in_shards(self, cells, args, kwargs, options)
+        else:
+            jobs = [self._make_job(cell, args, kwargs, options) for cell in cells]
+            outcomes = run(self._env._node_pty, jobs, options, self.full_name)
+        return _collect(dict(zip(cells, outcomes, strict=True)))
+
+    def _get_options(self) -> RunOptions:
+        options = self._env._node_options
+        serial = get_batches(self.action.function)
+        if serial is None or options.batches:
+            return options
+        failures = options.max_failures
+        return options.replace(
+            batches=serial.batches,
+            max_failures=serial.max_failures if failures is None else failures,
+        )
+
+    def _select_cells(self, options: RunOptions) -> list[Env]:
+        env = self._env
+        found = [cell.node for cell in iter_isolations(env._node_bare)]
+        if not found:
+            self._report_no_cells()
+        cells = [env._node_env_of(node) for node in found if _is_wanted(node, options)]
+        if found and not cells:
+            env._node_logger.log_message(
+                f"{self.full_name}() was run nowhere: none of its hosts is among those to run on"
+            )
+        return cells
+
+    def _make_job(
+        self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: RunOptions
+    ) -> Job[Any]:
         name = get_cell_name(cell._node_bare)
         # Here, and not in the thread of the cell: loggers see in what action it was called.
         logger = cell._node_logger.fork(name)
@@ -222,13 +263,13 @@ class EnvAction(_Wrapper):
         def run_in_cell(pty: Pty) -> Any:
             # A thread shares no hosts with any other.
             own = type(cell)(
-                cell._node_bare, pty=pty, logger=logger, is_sandbox=cell._node_is_sandbox
+                cell._node_bare, pty, logger, cell._node_is_sandbox, options.within_a_job()
             )
             for hosts in contexts:
                 own.hosts.take_contexts(hosts)
             return self._in(own)._run(args, kwargs)
 
-        return Job(name, run_in_cell)
+        return Job(name, run_in_cell, get_cell_hosts(cell._node_bare)[-1:])
 
     def _choose_cell(self) -> Env:
         if next(iter_isolations(self.node), None) is None:
@@ -236,7 +277,20 @@ class EnvAction(_Wrapper):
                 f"{self.full_name}() runs on one host of the role 'host', and "
                 f"{get_full_name(self.node)} has none in it: {explain_lack_of_hosts(self.node)}"
             )
+        wanted = self._select_cells(self._env._node_options)
+        if not wanted:
+            raise NodeUsageError(
+                f"{self.full_name}() runs on one host, and none of {get_full_name(self.node)} is "
+                "among the hosts to run on"
+            )
+        if len(wanted) == 1:
+            return wanted[0]
         cell: Env = self._env.console.select_node_isolation(self._env)
+        if cell not in wanted:
+            raise NodeUsageError(
+                f"{self.full_name}() cannot run on {get_cell_name(cell._node_bare)}: it is not "
+                "among the hosts to run on"
+            )
         return cell
 
     def _report_no_cells(self) -> None:
@@ -253,11 +307,49 @@ class EnvAction(_Wrapper):
         )
 
 
+class _ShownAction(EnvAction):
+    """An action of a node with one host, which is run and shown as a cell is."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        hosts = self._env.hosts
+        if not self.node._node_is_isolated or len(hosts) != 1:
+            return super().__call__(*args, **kwargs)
+        options = self._env._node_options
+        job = self._make_job(self._env, args, kwargs, options)
+        job = replace(job, name=hosts[0].slug, hosts=tuple(hosts.get_hosts()))
+        (outcome,) = run(self._env._node_pty, [job], options, self.full_name)
+        if outcome.error is not None:
+            raise outcome.error
+        return None if outcome.result_was_shown else outcome.result
+
+
 class ParallelActionResult(dict[Any, T], Generic[T]):
     """What an action returned in each cell: a dict by cell, in order.
 
-    Iterating over it gives the results; ``items()`` and ``keys()`` are those of any dict.
+    Iterating over it gives the results; ``items()`` and ``keys()`` are those of any dict. Where
+    cells failed, the ParallelActionException has it as its ``result``, with the cells that did not.
     """
+
+    def __init__(
+        self,
+        results: Mapping[Any, T],
+        failures: Mapping[Any, BaseException] | None = None,
+        was_shown: bool = False,
+    ) -> None:
+        super().__init__(results)
+        self._failures = dict(failures or {})
+        #: Whether the results were shown, or written for another program, when they were there.
+        self.was_shown = was_shown
+
+    @property
+    def succeeded(self) -> dict[Any, T]:
+        """The results by cell, of those that are done."""
+        return dict(self.items())
+
+    @property
+    def failed(self) -> dict[Any, BaseException]:
+        """The exceptions by cell, of those that failed."""
+        return dict(self._failures)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values())
@@ -284,6 +376,37 @@ def _failure(error: Exception) -> ActionException:
     if traceback is not None and traceback.tb_next is not None:
         error.__traceback__ = traceback.tb_next
     return ActionException(error, error.__traceback__)
+
+
+def _is_wanted(cell: Node, options: RunOptions) -> bool:
+    if options.hosts is None:
+        return True
+    return options.hosts.matches(
+        get_cell_name(cell), *(host.slug for host in get_cell_hosts(cell)[-1:])
+    )
+
+
+def _collect(outcomes: Mapping[Any, Outcome[Any]]) -> ParallelActionResult[Any]:
+    """Return the results of cells; raise ParallelActionException when there are others, too."""
+    results = {cell: outcome.result for cell, outcome in outcomes.items() if not outcome.error}
+    failures = {
+        cell: _unwrap(outcome.error)
+        for cell, outcome in outcomes.items()
+        if outcome.error is not None and outcome.was_begun
+    }
+    result = ParallelActionResult(
+        results, failures, any(outcome.result_was_shown for outcome in outcomes.values())
+    )
+    if not failures:
+        return result
+    raise ParallelActionException(
+        results,
+        failures,
+        names={cell: outcome.name for cell, outcome in outcomes.items()},
+        not_begun=[cell for cell, outcome in outcomes.items() if not outcome.was_begun],
+        result=result,
+        was_shown=any(outcome.error_was_shown for outcome in outcomes.values()),
+    ) from next(iter(failures.values()))
 
 
 def _unwrap(error: Exception) -> BaseException:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..parallel import RunOptions
+
 __all__ = [
     "alias",
     "dont_isolate_yet",
     "get_aliases",
+    "get_batches",
     "is_isolated_later",
     "isolate_one_only",
     "needs_one_cell",
+    "serial",
     "suppress_action_result",
     "suppresses_result",
 ]
@@ -23,6 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ALIASES = "_node_action_aliases"
 _DONT_ISOLATE = "_node_action_dont_isolate_yet"
 _ONE_CELL = "_node_action_isolate_one_only"
+_SERIAL = "_node_action_serial"
 _SUPPRESS = "_node_action_suppress_result"
 
 
@@ -51,6 +56,27 @@ def isolate_one_only(function: F) -> F:
     return function
 
 
+def serial(*sizes: int | str, max_failures: int | str = 0) -> Callable[[F], F]:
+    """Run the action of a ParallelNode in batches of cells, one after another.
+
+    ``@serial(2)`` takes two cells at a time, ``@serial('25%')`` a quarter of them, and
+    ``@serial(1, '10%', '50%')`` begins with a single one; the last size holds for all that is left.
+
+    :param max_failures: how many cells may fail before no more are begun: a number, or a share of
+        all cells.
+    """
+    # Checked here, where the traceback shows the line.
+    changes = RunOptions(batches=sizes, max_failures=max_failures)
+    if not sizes:
+        raise TypeError("serial() takes the size of a batch, as in @serial(2) or @serial('25%')")
+
+    def decorate(function: F) -> F:
+        setattr(function, _SERIAL, changes)
+        return function
+
+    return decorate
+
+
 def suppress_action_result(function: F) -> F:
     """Keep the shell from printing what the action returns."""
     setattr(function, _SUPPRESS, True)
@@ -71,6 +97,12 @@ def is_isolated_later(function: Callable[..., Any]) -> bool:
 def needs_one_cell(function: Callable[..., Any]) -> bool:
     """Return whether ``isolate_one_only`` decorated the function."""
     return getattr(function, _ONE_CELL, False)
+
+
+def get_batches(function: Callable[..., Any]) -> RunOptions | None:
+    """Return the options that ``serial`` gave to a function: ``batches`` and ``max_failures``."""
+    options: RunOptions | None = getattr(function, _SERIAL, None)
+    return options
 
 
 def suppresses_result(function: Callable[..., Any]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeGuard
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from ..console import Console
 from ..exceptions import NodeUsageError
 from ..host_container import HostContainer, HostsContainer
 from ..loggers import DefaultLogger, DummyLoggerInterface, LoggerInterface
+from ..parallel import RunOptions
 from ..pseudo_terminal import DummyPty, Pty
 from ..utils.spelling import find_nearest
 from .action import Action, EnvAction
@@ -17,6 +18,9 @@ from .base import Node
 from .descriptors import ActionDescriptor, ChildNodeDescriptor, find_attribute
 from .isolation import explain_lack_of_hosts, get_full_name, get_roles
 from .metaclass import NodeBase
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 __all__ = ["Env", "as_env"]
 
@@ -34,6 +38,7 @@ class Env:
     :param pty: where actions read and write; nowhere, when not given.
     :param logger: sees what is run; nobody does, when not given.
     :param is_sandbox: True to only check and show what would be run.
+    :param options: how what runs in parallel is carried out.
     """
 
     __slots__ = (
@@ -44,6 +49,7 @@ class Env:
         "_node_hosts",
         "_node_is_sandbox",
         "_node_logger",
+        "_node_options",
         "_node_pty",
     )
 
@@ -51,6 +57,7 @@ class Env:
     _node_pty: Pty
     _node_logger: LoggerInterface
     _node_is_sandbox: bool
+    _node_options: RunOptions
     _node_envs: dict[Node, Env]
     _node_host: HostContainer | None
     _node_hosts: HostsContainer | None
@@ -61,6 +68,7 @@ class Env:
         pty: Pty | None = None,
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         if not isinstance(type(node), NodeBase):
             raise NodeUsageError(f"Env() takes a node, not {node!r}{_show_remedy(node)}")
@@ -68,6 +76,7 @@ class Env:
         self._node_set("_node_pty", pty if pty is not None else DummyPty(keeps_output=False))
         self._node_set("_node_logger", logger if logger is not None else DummyLoggerInterface())
         self._node_set("_node_is_sandbox", is_sandbox)
+        self._node_set("_node_options", options if options is not None else RunOptions())
         self._node_set("_node_envs", {node: self})
         self._node_set("_node_host", None)
         self._node_set("_node_hosts", None)
@@ -95,7 +104,11 @@ class Env:
         hosts = self._node_hosts
         if hosts is None:
             hosts = HostsContainer(
-                get_roles(self._node_bare), self._node_pty, self._node_logger, self._node_is_sandbox
+                self._node_select_hosts(),
+                self._node_pty,
+                self._node_logger,
+                self._node_is_sandbox,
+                self._node_options,
             )
             self._node_set("_node_hosts", hosts)
         return hosts
@@ -115,7 +128,7 @@ class Env:
         """Return the root of another tree, in the same environment."""
         if not _is_node_class(node_class):
             raise NodeUsageError(f"initialize_node() takes a node class, not {node_class!r}")
-        return Env(node_class(), self._node_pty, self._node_logger, self._node_is_sandbox)
+        return self._node_copy(node_class(), self._node_options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the default action of the node, its ``__call__``."""
@@ -178,10 +191,31 @@ class Env:
         """Return the Env of another node of the tree, the same one each time."""
         env = self._node_envs.get(node)
         if env is None:
-            env = Env(node, self._node_pty, self._node_logger, self._node_is_sandbox)
+            env = self._node_copy(node, self._node_options)
             object.__setattr__(env, "_node_envs", self._node_envs)
             self._node_envs[node] = env
         return env
+
+    def _node_copy(self, node: Node, options: RunOptions) -> Env:
+        return Env(node, self._node_pty, self._node_logger, self._node_is_sandbox, options)
+
+    def _node_with_options(self, options: RunOptions) -> Env:
+        """Return the same node with other options, on hosts in the same contexts."""
+        env = self._node_copy(self._node_bare, options)
+        for node, known in self._node_envs.items():
+            if known._node_hosts is not None:
+                env._node_env_of(node).hosts.take_contexts(known._node_hosts)
+        return env
+
+    def _node_select_hosts(self) -> Mapping[str, tuple[type[Host], ...]]:
+        roles = get_roles(self._node_bare)
+        wanted = self._node_options.hosts
+        if wanted is None:
+            return roles
+        return {
+            role: tuple(host for host in hosts if wanted.matches(host.slug))
+            for role, hosts in roles.items()
+        }
 
     def _node_bind_child(self, attribute: ChildNodeDescriptor) -> Env:
         return self._node_env_of(self._node_bare._node_bind_child(attribute))
@@ -210,6 +244,12 @@ def _find_host(env: Env) -> HostContainer:
 
 
 def _report_no_single_host(env: Env, candidates: HostsContainer) -> NoReturn:
+    left_out = [host.slug for hosts in get_roles(env._node_bare).values() for host in hosts]
+    if not env.hosts and left_out:
+        raise NodeUsageError(
+            f"{env!r}.host: {', '.join(dict.fromkeys(left_out))} is not among the hosts to run on; "
+            "name it in --hosts as well"
+        )
     slugs = ", ".join(host.slug for host in candidates.get_hosts())
     name = type(env._node_bare).__name__
     if not env._node_bare._node_is_isolated:

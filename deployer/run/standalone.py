@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from ..cli import Token, make_reader, parse
 from ..cli.reader import is_terminal
+from ..failures import describe_failure
 from ..loggers import DefaultLogger, Logger, LoggerInterface
 from ..node import Env, Node
-from ..pseudo_terminal import Pty, write_text
+from ..parallel import RunOptions
+from ..pseudo_terminal import Presentation, Pty, write_text
 from ..shell import DeploymentShell
-from ..shell.display import describe_failure
 from ..shell.execution import Outcome
 from ..shell.navigation import find_node
 from .terminal import OneAtATimePty
@@ -24,6 +25,8 @@ def make_env(
     interactive: bool = True,
     one_at_a_time: bool = False,
     path: str = "",
+    options: RunOptions | None = None,
+    presentation: Presentation | None = None,
 ) -> Env:
     """Return a tree's root, or the node at a path in it, in the process's own terminal.
 
@@ -33,16 +36,18 @@ def make_env(
     for attached in (DefaultLogger(), *extra_loggers):
         logger.attach(attached)
     pty = (OneAtATimePty if one_at_a_time else Pty)(interactive=interactive)
-    return find_node(Env(root(), pty, logger), parse(path).texts)
+    pty.presentation = presentation or pty.presentation
+    return find_node(Env(root(), pty, logger, options=options), parse(path).texts)
 
 
-def run_shell(env: Env) -> int:
+def run_shell(env: Env, program: str | None = None) -> int:
     """Run the shell: on lines typed at a terminal, or, without one, on all lines of stdin.
 
-    Return the exit status: 0, or 1 when a line of a script failed, which is then the last one.
+    :param program: what runs it, for the command lines that the shell proposes.
+    :return: the exit status: 0, or 1 when a line of a script failed, which is then the last one.
     """
     pty = env.console.pty
-    shell = DeploymentShell(env, stop_at_failure=not is_terminal(pty.stdin))
+    shell = DeploymentShell(env, stop_at_failure=not is_terminal(pty.stdin), program=program)
     return shell.run(make_reader(pty, shell.complete, "shell"))
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
 
-from ..pseudo_terminal import Pty
+from ..pseudo_terminal import Jobs, Pty, R, RunAll
 
 __all__ = ["OneAtATimePty"]
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class OneAtATimePty(Pty):
@@ -19,24 +15,24 @@ class OneAtATimePty(Pty):
 
     def run_in_auxiliary_ptys(
         self,
-        jobs: Sequence[tuple[str, Callable[[Pty], T]]],
-        run_all: Callable[[Sequence[Callable[[], T]]], list[R]],
+        jobs: Jobs[R],
+        run_all: RunAll[R],
+        show: Callable[[Pty, Jobs[R], RunAll[R]], list[R]],
     ) -> list[R]:
         """Run the jobs in their order, each when the one before it has ended."""
         # Jobs may be started at once, but never in another order: what each waits for has begun.
         ended = [threading.Event() for _ in jobs]
 
-        def take_turn(number: int) -> T:
+        def take_turn(number: int) -> R:
             try:
                 if number:
                     ended[number - 1].wait()
-                if self.interrupted.is_set():
-                    raise InterruptedError("the run was interrupted before its turn")
+                self.check_interrupted()
                 return jobs[number][1](self)
             finally:
                 ended[number].set()
 
-        def make(number: int) -> Callable[[], T]:
+        def make(number: int) -> Callable[[], R]:
             return lambda: take_turn(number)
 
         try:

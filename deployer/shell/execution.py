@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,16 @@ from typing import Any
 from ..cli.grammar import Token
 from ..cli.line_shell import Status
 from ..exceptions import (
-    ActionException,
     ConnectionFailedException,
     ConnectionLost,
     DeployerException,
     NoInput,
-    ParallelActionException,
-    ParallelExecCommandFailed,
 )
+from ..failures import leaf_errors
 from ..inspection import Inspector
 from .navigation import NotFound, Target
 
-__all__ = ["CallError", "Outcome", "bind_arguments", "call", "get_action", "leaf_errors"]
+__all__ = ["CallError", "Outcome", "bind_arguments", "call", "get_action"]
 
 
 class CallError(DeployerException, TypeError):
@@ -90,18 +88,6 @@ def bind_arguments(
     for name, value in bound.arguments.items():
         bound.arguments[name] = _convert_all(parameters[name], value)
     return list(bound.args), bound.kwargs
-
-
-def leaf_errors(error: BaseException) -> Iterator[BaseException]:
-    """Return what really went wrong: the errors of each host or cell, or the one there is."""
-    match error:
-        case ParallelActionException() | ParallelExecCommandFailed():
-            for failure in error.failures.values():
-                yield from leaf_errors(failure)
-        case ActionException():
-            yield from leaf_errors(error.inner_exception)
-        case _:
-            yield error
 
 
 def _get_status(error: BaseException) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from ..inspection import Inspector
 if TYPE_CHECKING:
     from ..node import Env
 
-__all__ = ["DEFAULT_ACTION", "NotFound", "Target", "find_node", "find_target"]
+__all__ = ["DEFAULT_ACTION", "NotFound", "Target", "find_node", "find_target", "make_command"]
 
 #: The action of a node that can be called itself.
 DEFAULT_ACTION = "__call__"
@@ -34,6 +35,15 @@ class Target:
     node: Env
     action_name: str | None
     arguments: Sequence[Token] = ()
+
+
+def make_command(program: str, target: Target, hosts: str) -> str:
+    """Return the command line that runs an action on some hosts."""
+    names = [*Inspector(target.node).get_path()][1:]
+    if target.action_name not in (None, DEFAULT_ACTION):
+        names.append(target.action_name)
+    arguments = [token.text for token in target.arguments]
+    return shlex.join([program, "run", "--hosts", hosts, ".".join(names), *arguments])
 
 
 def find_node(node: Env, words: Sequence[str]) -> Env:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from ..cli.completion import Completion, complete, did_you_mean
 from ..cli.grammar import LineError, Token, parse
 from ..cli.line_shell import LineShell, Status
+from ..failures import describe_failure
 from ..inspection import Inspector
 from ..node import Env, Node
 from ..node.env import as_env
@@ -14,9 +18,9 @@ from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
-from .display import describe_action, describe_failure, describe_node, describe_result
+from .display import describe_action, describe_node, describe_result
 from .execution import CallError, Outcome, call, get_action
-from .navigation import NotFound, Target, find_target
+from .navigation import NotFound, Target, find_target, make_command
 from .state import ShellState
 
 __all__ = ["DeploymentShell"]
@@ -27,10 +31,14 @@ class DeploymentShell(LineShell):
 
     :param node: where to begin.
     :param stop_at_failure: end at the first line that fails, as a script does.
+    :param program: what runs the shell, for the command lines that it proposes.
     """
 
-    def __init__(self, node: Env, stop_at_failure: bool = False) -> None:
+    def __init__(
+        self, node: Env, stop_at_failure: bool = False, program: str | None = None
+    ) -> None:
         super().__init__(node.console.pty, stop_at_failure)
+        self._program = program
         self.state = ShellState(node)
         self._candidates = ShellCandidates(self.state)
 
@@ -91,7 +99,8 @@ class DeploymentShell(LineShell):
     def _call(self, target: Target, words: Sequence[Token]) -> int:
         action = get_action(target)
         try:
-            outcome = call(action, target.arguments)
+            with self._proposing(target):
+                outcome = call(action.shown_as_asked(), target.arguments)
         except CallError as error:
             name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
             self.show_error(f"{name}: {error}")
@@ -104,6 +113,18 @@ class DeploymentShell(LineShell):
         elif not action.suppress_result and (text := describe_result(outcome.value)):
             self.show(text)
         return outcome.status
+
+    @contextlib.contextmanager
+    def _proposing(self, target: Target) -> Iterator[None]:
+        """Let runs say how the action is run again on some hosts, where it is not known already."""
+        before = self.pty.presentation
+        if self._program is not None and before.make_rerun is None:
+            make_rerun = partial(make_command, self._program, target)
+            self.pty.presentation = replace(before, make_rerun=make_rerun)
+        try:
+            yield
+        finally:
+            self.pty.presentation = before
 
     def _show_failure(self, outcome: Outcome) -> int:
         assert outcome.error is not None

@@ -210,7 +210,7 @@ class _Login:
 
     @property
     def _may_ask(self) -> bool:
-        return self._pty.is_interactive and not self._settings.batch_mode
+        return self._pty.can_ask and not self._settings.batch_mode
 
     def _answer(self, said: str, prompt: str, shown: bool) -> Secret | None:
         is_password = not shown and _PASSWORD.search(prompt) and not _NOT_PASSWORD.search(prompt)
@@ -327,7 +327,7 @@ class _Login:
         if self._settings.batch_mode:
             advice += "; nobody is asked, since the ssh config says `BatchMode yes`"
         elif not self._may_ask:
-            advice += "; or run it alone at a terminal first, where you are asked"
+            advice += "; or run it at a terminal, where you are asked"
         return (
             f"{self._host.slug}: {self._settings.hostname} does not let "
             f"{self._settings.username!r} in; {tried}. {advice}"

@@ -183,7 +183,7 @@ class _Keys:
             if offer is not None and not self._is_wanted(offer):
                 self._tried.append(f"{file.name} (refused)")
                 return None, False
-            may_ask = self._pty.is_interactive and not self._settings.batch_mode
+            may_ask = self._pty.can_ask and not self._settings.batch_mode
             credential = credentials.passphrase(
                 self._host, stored, self._pty if may_ask else None, question
             )

@@ -1,0 +1,80 @@
+"""Which way to show a run there is, and which one suits."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...pseudo_terminal import Pty
+from ..jobs import Outcome
+from .job_pty import JobPty
+from .log_files import LogFiles, TeePty
+from .view import Function, View, show_in
+
+__all__ = ["OUTPUTS", "show"]
+
+#: By name: where it is, and what it shows.
+OUTPUTS = {
+    "live": ("live", "LiveView", "a block with those that take longest; equal output folded"),
+    "stream": ("stream", "StreamView", "each line as it comes, behind its host"),
+    "gather": ("gather", "GatherView", "equal output folded, at the end"),
+    "diff": ("diff", "DiffView", "the most common output, and how others differ"),
+    "quiet": ("quiet", "QuietView", "failures only"),
+    "json": ("machine", "JsonView", "one JSON object, at the end"),
+    "jsonl": ("machine", "JsonLinesView", "events, each a JSON object in a line"),
+    "panes": ("panes", "PanesView", "a pane of tmux for each host, or one host at a time"),
+}
+
+
+def show(
+    pty: Pty,
+    jobs: Sequence[tuple[str, Function]],
+    run_all: Callable[[Sequence[Callable[[], Outcome[Any]]]], list[Outcome[Any]]],
+    title: str = "",
+) -> list[Outcome[Any]]:
+    """Run jobs and show them as the terminal's ``presentation`` says, or in the way that suits.
+
+    A single job has the terminal itself, unless something else was asked for.
+    """
+    name = _choose(pty, len(jobs))
+    if name is None:
+        return [_run_alone(pty, *jobs[0])]
+    return show_in(_load(name), pty, jobs, run_all, title)
+
+
+def _choose(pty: Pty, count: int) -> str | None:
+    if isinstance(pty, JobPty):
+        # What a job runs in turn is shown in its own terminal.
+        return None if count == 1 else "stream"
+    has_screen = pty.is_interactive and pty.term != "dumb"
+    match pty.presentation.output:
+        case None if count == 1:
+            return None
+        case None:
+            return "live" if has_screen else "stream"
+        case "live" | "panes" if not has_screen:
+            return "stream"
+        case "panes" if not os.environ.get("TMUX"):
+            return "switching"
+        case name:
+            return name
+
+
+def _load(name: str) -> type[View]:
+    # Only what is used: most runs show nothing of the kind.
+    module, kind = ("switching", "SwitchingView") if name == "switching" else OUTPUTS[name][:2]
+    found: type[View] = getattr(importlib.import_module(f"{__package__}.{module}"), kind)
+    return found
+
+
+def _run_alone(pty: Pty, name: str, function: Function) -> Outcome[Any]:
+    if pty.presentation.directory is None:
+        return function(pty)
+    logs = LogFiles(pty.presentation.directory, pty)
+    try:
+        logs.begin(name)
+        return function(TeePty(pty, logs, name))
+    finally:
+        logs.close()

@@ -1,0 +1,144 @@
+"""What other programs read: one JSON object when all is over, or an event in each line."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ...exceptions import ExecCommandFailed, ParallelExecCommandFailed
+from ...failures import leaf_errors
+from ...host.result import RunResult
+from ...pseudo_terminal import Pty, write_text
+from ...secret import redact
+from .cells import Cell, Kind, Status
+from .view import View
+
+__all__ = ["JsonLinesView", "JsonView"]
+
+
+class _MachineView(View):
+    shows_results: ClassVar[bool] = True
+
+    def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
+        super().__init__(pty, names, title)
+        self._begun = time.time()
+
+    def _write(self, value: Mapping[str, Any]) -> None:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+        # Bytes that are no UTF-8 are kept as lone surrogates, which JSON has no place for.
+        write_text(
+            self.pty.stdout, re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text) + "\n"
+        )
+
+    def _sum_up(self) -> dict[str, Any]:
+        """Return what is known of the run as a whole."""
+        path, _, action = self.title.rpartition(".")
+        return {
+            "path": path,
+            "action": action,
+            "status": _sum_up_status([cell.status for cell in self.cells]),
+            "started": self._begun,
+            "duration": round(time.time() - self._begun, 3),
+        }
+
+
+class JsonView(_MachineView):
+    """Writes one object: ``path``, ``action``, ``status``, ``duration``, and all ``hosts``.
+
+    Of each host: ``host``, ``status``, ``exit_code``, ``stdout``, ``stderr``, ``duration``,
+    ``result`` and ``error``.
+    """
+
+    def finish(self) -> None:
+        hosts = [
+            {
+                "host": cell.name,
+                **_describe_end(cell),
+                "stdout": cell.get_text(Kind.STDOUT),
+                "stderr": cell.get_text(Kind.STDERR),
+            }
+            for cell in self.cells
+        ]
+        self._write({**self._sum_up(), "hosts": hosts})
+
+
+class JsonLinesView(_MachineView):
+    """Writes an object for each thing that happens, with its ``event``.
+
+    ``start`` and ``end`` of each host, a line of its ``output``, and the ``summary`` at the end.
+    """
+
+    keeps_output: ClassVar[bool] = False
+
+    def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
+        super().__init__(pty, names, title)
+        self._unfinished: defaultdict[tuple[Cell, Kind], str] = defaultdict(str)
+
+    def started(self, cell: Cell) -> None:
+        self._event("start", cell, {})
+
+    def wrote(self, cell: Cell, kind: Kind, text: str) -> None:
+        *lines, rest = (self._unfinished[cell, kind] + text).split("\n")
+        self._unfinished[cell, kind] = rest
+        for line in lines:
+            self._event("output", cell, {"stream": kind.value, "line": line})
+
+    def ended(self, cell: Cell) -> None:
+        for kind in Kind:
+            if rest := self._unfinished.pop((cell, kind), ""):
+                self._event("output", cell, {"stream": kind.value, "line": rest})
+        self._event("end", cell, _describe_end(cell))
+
+    def finish(self) -> None:
+        for cell in self.cells:
+            if cell.outcome is None:
+                self.ended(cell)
+        counts = {status.value: 0 for status in Status}
+        for cell in self.cells:
+            counts[cell.status.value] += 1
+        shown = {status: count for status, count in counts.items() if count}
+        self._write({"event": "summary", **self._sum_up(), "hosts": shown})
+
+    def _event(self, event: str, cell: Cell, more: Mapping[str, Any]) -> None:
+        self._write({"event": event, "time": time.time(), "host": cell.name, **more})
+
+
+def _describe_end(cell: Cell) -> dict[str, Any]:
+    result = cell.outcome.result if cell.outcome is not None else None
+    error = cell.error
+    exit_code = result.exit_status if isinstance(result, RunResult) else None
+    leaf = None if error is None else next(leaf_errors(error))
+    if isinstance(leaf, ExecCommandFailed) and not isinstance(leaf, ParallelExecCommandFailed):
+        exit_code = leaf.exit_status
+    return {
+        "status": cell.status.value,
+        "exit_code": exit_code,
+        "duration": None if cell.duration is None else round(cell.duration, 3),
+        "result": _make_serialisable(result),
+        "error": None if error is None else redact(str(error)),
+        "error_type": None if leaf is None else type(leaf).__name__,
+    }
+
+
+def _make_serialisable(value: Any) -> Any:
+    """Return a value, or its repr where JSON has nothing like it."""
+    try:
+        json.dumps(value, default=repr)
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+    return value
+
+
+def _sum_up_status(statuses: Sequence[Status]) -> str:
+    """Return one status for all: the same for all of them, or what is worst."""
+    for status in (Status.STOPPED, Status.UNKNOWN, Status.FAILED):
+        if status in statuses:
+            return status.value
+    if set(statuses) == {Status.UNREACHABLE}:
+        return Status.UNREACHABLE.value
+    bad = any(status is not Status.OK for status in statuses)
+    return (Status.FAILED if bad else Status.OK).value

@@ -1,0 +1,28 @@
+"""Failures, and nothing else."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...failures import describe_failure
+from ...pseudo_terminal import write_text
+from ...secret import redact
+from ...utils.colours import paint, shows_colours
+from .cells import Cell, Status
+from .view import View
+
+__all__ = ["QuietView"]
+
+
+class QuietView(View):
+    """Writes each failure when it happens, on stderr."""
+
+    keeps_output: ClassVar[bool] = False
+
+    def ended(self, cell: Cell) -> None:
+        if cell.error is None or cell.status is Status.NOT_BEGUN:
+            return
+        stream = self.pty.stderr
+        name = paint(f"{cell.name}:", "red", enabled=shows_colours(stream), bold=True)
+        lines = redact(describe_failure(cell.error)).splitlines()
+        write_text(stream, "".join(f"{line}\n" for line in [name, *(f"  {x}" for x in lines)]))
