@@ -83,13 +83,21 @@ def open_terminal(columns: int = 80) -> Iterator[Terminal]:
         os.close(master)
 
 
+class _Screen(pyte.Screen):
+    """What pyte shows, also for programs that set keys in a way that it takes for colours."""
+
+    def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
+        if not private:
+            super().select_graphic_rendition(*attributes)
+
+
 class Screen:
     """A program in a terminal of its own, and what that shows."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int, rows: int, columns: int):
         self.process = process
         self._master = master
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
 
     def type(self, text: str) -> None:

@@ -250,13 +250,18 @@ def test_ctrl_c_in_a_parallel_run_stops_it_and_nothing_else(
 
     # Of 69, one is done and 64 run at once: two on the server, and 62 here.
     until(lambda: running() == 2 and count() == 62)
-    # What nobody has read, a terminal drops at Ctrl-C.
-    screen.wait_for("remote0 | the result")
+    screen.wait_for(lambda lines: any("1/69 done, 64 running, 4 waiting" in x for x in lines))
     screen.type("\x03")
-    lines = screen.wait_for(lambda lines: any("Interrupted" in line for line in lines))
-    (summary,) = [line for line in lines if "Interrupted" in line]
-    assert "done: remote0; stopped: remote1, remote2, local0 and 61 more;" in summary
-    assert "not begun: local62, local63, local64, local65" in summary
+    lines = screen.wait_for(lambda lines: "Interrupted" in lines)
+    assert lines[lines.index("remote0:") :][:3] == [
+        "remote0:",
+        "  $ echo the result",
+        "  the result",
+    ]
+    recap = {line.split("  ")[0]: line for line in lines}
+    assert "ok" in recap["remote0"]
+    assert "stopped" in recap["local[0-61],remote[1-2] (64)"]
+    assert "not begun" in recap["local[62-65] (4)"]
     until(lambda: running() == 0 and _ended_here())
     screen.type("hello\r")
     screen.wait_for("hello again")
