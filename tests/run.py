@@ -32,6 +32,7 @@ PACKAGES = {
     "sudo": "sudo",
     "tcsh": "tcsh",
     "tmux": "tmux",
+    "vi": "vim-tiny",
     "zsh": "zsh",
 }
 
