@@ -13,6 +13,7 @@ assert version, "deployer/__init__.py has no __version__"
 docs = ["sphinx>=7"]
 lint = ["ruff>=0.6"]
 types = ["basedpyright>=1.20", "mypy>=1.11", "types-paramiko"]
+dask = ["distributed>=2024.1"]
 test = [
     "hypothesis>=6",
     "mypy>=1.11",
@@ -33,11 +34,12 @@ setup(
     python_requires=">=3.11",
     install_requires=["paramiko>=5", "termcolor>=2.1"],
     extras_require={
+        "dask": dask,
         "docs": docs,
         "lint": lint,
         "test": test,
         "types": types,
-        "dev": [*docs, *lint, *test, *types, "tox>=4"],
+        "dev": [*dask, *docs, *lint, *test, *types, "tox>=4"],
     },
     packages=find_packages(include=["deployer", "deployer.*"]),
     package_data={"deployer": ["py.typed"]},
