@@ -17,4 +17,4 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 default_role = "py:obj"
 # What annotations name and no page of ours describes: the standard library, and type variables.
-nitpick_ignore_regex = [("py:.*", r"collections\.abc\..*|.*\b[A-Z]|.*\._\w+")]
+nitpick_ignore_regex = [("py:.*", r"(collections\.abc|concurrent\.futures)\..*|.*\b[A-Z]|.*\._\w+")]
