@@ -209,6 +209,7 @@ def test_json_is_one_object_with_all_hosts() -> None:
     assert hosts["web2"]["exit_code"] == 3
     assert hosts["web2"]["stdout"] == "half\n"
     assert hosts["web2"]["error_type"] == "ExecCommandFailed"
+    assert (hosts["web3"]["exit_code"], hosts["web4"]["exit_code"]) == (0, None)
     assert hosts["web3"]["result"] == {"a": repr(Path("/x"))}
     assert (hosts["web4"]["status"], hosts["web4"]["error"]) == ("unreachable", "web4: no")
     assert [outcome.result_was_shown for outcome in outcomes] == [True] * 4

@@ -110,7 +110,10 @@ class JsonLinesView(_MachineView):
 def _describe_end(cell: Cell) -> dict[str, Any]:
     result = cell.outcome.result if cell.outcome is not None else None
     error = cell.error
-    exit_code = result.exit_status if isinstance(result, RunResult) else None
+    exit_code = 0 if cell.status is Status.OK else None
+    if isinstance(result, RunResult):
+        # With `ignore_exit_status`, it may be another one.
+        exit_code = result.exit_status
     leaf = None if error is None else next(leaf_errors(error))
     if isinstance(leaf, ExecCommandFailed) and not isinstance(leaf, ParallelExecCommandFailed):
         exit_code = leaf.exit_status
