@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -13,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
 
 from deployer.host import SSHHost
-from deployer.host.ssh import tuning
+from deployer.host.ssh import connection, tuning
+from deployer.host.ssh.config import resolve
 from deployer.host.ssh.interrupts import interrupts_wait
 from fault_proxy import fault_proxy
 from terminals import ROOT
@@ -462,3 +465,39 @@ def test_a_lost_connection_prints_nothing(
     with running(transport, "sleep 0.3; kill -9 $PPID; sleep 9") as channel:
         assert channel.recv(100) == b""
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_sshd_says_for_debugging_costs_nothing(ssh_host: type[SSHHost]) -> None:
+    # The name that paramiko calls for it; and it is really overridden.
+    assert callable(paramiko.Transport._parse_debug)  # type: ignore[attr-defined]
+    said: list[str] = []
+    logger = logging.getLogger("paramiko.transport")
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        ssh_host().run("true")
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+    assert any("kex engine" in text or "Kex" in text for text in said)
+    assert not any(text.startswith("Debug msg") for text in said)
+
+
+def test_the_settings_are_found_out_once_for_a_first_command(
+    ssh_host: type[SSHHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+
+    def counting(host: Any) -> Any:
+        found.append(host)
+        return resolve(host)
+
+    monkeypatch.setattr(connection, "resolve", counting)
+    ssh_host().run("true")
+    assert len(found) == 1
+    ssh_host.close_connection()
+    ssh_host().run("true")
+    assert len(found) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ __all__ = ["Connection"]
 
 # Seconds without a sign of a reply, after which an SFTP server is given up.
 _REPLY_TIMEOUT = 60.0
+# Finding out the settings takes a tenth of the time of a connection. A call that looks at them
+# opens it within so many seconds, or not at all.
+_JUST_NOW = 0.5
 # Seconds that closing one connection may wait for another.
 _LET_GO = 0.5
 
@@ -73,6 +77,8 @@ class Connection:
         #: For those who hold a session and need one more, where there is no room for it.
         self._further: Connection | None = None
         self.home_directories: dict[str | None, str] = {}
+        #: The settings of a connection that is about to be opened, and when they were found.
+        self._just_resolved: tuple[float, Settings] | None = None
 
     def transport(self, pty: Pty) -> tuning.Transport:
         """Return what the connection runs over; it is opened if it is not open."""
@@ -84,7 +90,9 @@ class Connection:
         if live is not None:
             return live.settings
         with open_files.enough(self._host.slug):
-            return resolve(self._host)
+            settings = resolve(self._host)
+        self._just_resolved = (time.monotonic(), settings)
+        return settings
 
     @contextlib.contextmanager
     def session(self, pty: Pty) -> Iterator[paramiko.Channel]:
@@ -249,7 +257,7 @@ class Connection:
         if live is not None and live.transport.is_active():
             return live
         with open_files.enough(self._host.slug):
-            settings = resolve(self._host)
+            settings = self._take_settings()
             check_for_circle(self._host, settings)
             failure = self._failure
             with self._locked(pty):
@@ -261,6 +269,13 @@ class Connection:
                     live = self._live = self._try(settings, pty)
                     self.home_directories.clear()
                 return live
+
+    def _take_settings(self) -> Settings:
+        """Return what to make a connection from; of a call that has just asked for it, the same."""
+        known, self._just_resolved = self._just_resolved, None
+        if known is not None and time.monotonic() - known[0] < _JUST_NOW:
+            return known[1]
+        return resolve(self._host)
 
     def _share_failure(self, pty: Pty) -> None:
         """Raise what another thread got while this one waited for it, in place of trying again.

@@ -230,6 +230,11 @@ class Transport(SmallStack, paramiko.Transport):
         if not self._is_sign_of_life():
             super()._parse_request_failure(m)  # type: ignore[misc]
 
+    def _parse_debug(self, m: paramiko.Message) -> None:
+        # sshd sends some at each login, and paramiko takes a millisecond to make a log message of
+        # each.
+        pass
+
     def _parse_disconnect(self, m: paramiko.Message) -> None:
         m.get_int()
         self.disconnect_reason = m.get_text()
