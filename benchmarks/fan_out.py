@@ -61,7 +61,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     clients = [client for client in ALL if not arguments.only or client.name in arguments.only]
     python = servers.peers_python(arguments.cache)
-    with tempfile.TemporaryDirectory(prefix="deployer-benchmark-") as name:
+    with tempfile.TemporaryDirectory(prefix="benchmark-fan-out-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         task: dict[str, Any] = dict(servers.add_keys(directory))

@@ -225,8 +225,8 @@ def test_a_host_that_waits_for_an_answer_is_marked_and_gets_it(farm: Start, done
         screen.wait_for(has("resized"))
         screen.type("\x1d")
         screen.wait_for(has("0/3 done"))
-        screen.type("aweb2\r")
-        screen.type("more\r")
+        # All at once, as who types fast does, or pastes.
+        screen.type("aweb2\rmore\r")
         screen.wait_for(has("got more", "1/3 done"))
         done.touch()
         assert screen.wait_for_end() == 0

@@ -173,13 +173,16 @@ class LiveView(TerminalsView):
 
     # Keys.
 
-    def typed(self, keys: bytes) -> None:
-        for key in keys.decode(errors="replace"):
+    def typed(self, keys: str) -> str:
+        self._drawn_at = 0.0
+        for position, key in enumerate(keys, 1):
             if self._name is not None:
                 self._type_name(self._name, key)
             else:
                 self.type_key(key)
-        self._drawn_at = 0.0
+            if self.attached is not None:
+                return keys[position:]
+        return ""
 
     def type_key(self, key: str) -> None:
         """A key was pressed, while no name is typed."""

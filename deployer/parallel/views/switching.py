@@ -65,9 +65,9 @@ class SwitchingView(LiveView):
             # The one that was shown has ended.
             self._go(1)
 
-    def leave_key(self, rest: bytes) -> None:
+    def leave(self) -> None:
         self._is_choosing = True
-        super().leave_key(rest)
+        super().leave()
 
     def type_key(self, key: str) -> None:
         match key:

@@ -56,8 +56,12 @@ class TerminalsView(View):
 
     # What kinds of this do.
 
-    def typed(self, keys: bytes) -> None:
-        """Keys were pressed while nobody was attached. Called with the lock."""
+    def typed(self, keys: str) -> str:
+        """Act on keys that were pressed while nobody was attached. Called with the lock.
+
+        :return: those that are left once somebody is.
+        """
+        return ""
 
     def tick(self) -> float:
         """Draw what is to be drawn, and return after how many seconds to come back."""
@@ -268,19 +272,20 @@ class TerminalsView(View):
         if not keys:
             self._is_blind = True
             return
-        if self.attached is None:
-            self.typed(keys)
-            return
-        for_host, leave, rest = keys.partition(LEAVE_KEY)
-        self.attached.type(for_host)
-        if leave:
-            self.leave_key(rest)
+        # Several may have been pressed at once, and some of them after others had an effect.
+        while keys:
+            if self.attached is None:
+                rest = self.typed(keys.decode(errors="surrogateescape"))
+                keys = rest.encode(errors="surrogateescape")
+            else:
+                for_host, leave, keys = keys.partition(LEAVE_KEY)
+                self.attached.type(for_host)
+                if leave:
+                    self.leave()
 
-    def leave_key(self, rest: bytes) -> None:
-        """The key that leaves a terminal was pressed, and others behind it."""
+    def leave(self) -> None:
+        """The key was pressed that leaves a terminal."""
         self.detach()
-        if rest:
-            self.typed(rest)
 
     def _resize(self, resized: int) -> None:
         with contextlib.suppress(OSError):
