@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import struct
 import subprocess
 import termios
@@ -424,14 +423,3 @@ def test_output_that_redraws_itself_is_shown_as_it_was_left(farm: Start, tmp_pat
         assert screen.wait_for_end() == 0
         assert "  100%" in screen.lines
         assert not any("10%" in line and "printf" not in line for line in screen.lines[2:])
-
-
-def test_when_the_terminal_is_closed_nothing_goes_on(farm: Start) -> None:
-    with farm("run", "sleep") as screen:
-        screen.wait_for(has("3 running"))
-        until(sleeping)
-        os.kill(screen.process.pid, 1)
-        screen.process.wait(20)
-    # Those of LocalHost have sessions of their own; with SIGHUP Python has no time for them.
-    subprocess.run(["pkill", "-f", f"[s]leep 4321.{os.getpid()}"])
-    assert shutil.which("pkill")

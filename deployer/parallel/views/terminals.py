@@ -15,10 +15,10 @@ from .job_pty import JobPty, StreamsPty
 from .terminal_pty import TerminalPty
 from .view import View
 
-__all__ = ["LEAVE_KEY", "TerminalsView"]
+__all__ = ["TerminalsView"]
 
-#: Ctrl-], which nothing else uses, as telnet knows.
-LEAVE_KEY = b"\x1d"
+# Ctrl-], which nothing else uses, as telnet knows.
+_LEAVE_KEY = b"\x1d"
 # How often a question that waits for its turn looks whether it is still one, in seconds.
 _LOOK = 0.25
 # Seconds that the end of a job waits for the rest of its output, which somebody else may hold open.
@@ -278,7 +278,7 @@ class TerminalsView(View):
                 rest = self.typed(keys.decode(errors="surrogateescape"))
                 keys = rest.encode(errors="surrogateescape")
             else:
-                for_host, leave, keys = keys.partition(LEAVE_KEY)
+                for_host, leave, keys = keys.partition(_LEAVE_KEY)
                 self.attached.type(for_host)
                 if leave:
                     self.leave()
