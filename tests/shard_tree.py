@@ -146,9 +146,11 @@ class Farm(Base):
         until(Path(directory, "go").exists)
         return self.host.slug
 
-    def kill_worker_on(self, slug: str, directory: str) -> str:
+    def kill_worker_on(self, slug: str, directory: str, after: str = "") -> str:
+        """Kill the worker on one of the hosts, once another one was begun."""
         note(directory, self.host.slug)
         if self.host.slug == slug:
+            until(lambda: not after or after in begun(Path(directory)))
             os.kill(os.getpid(), signal.SIGKILL)
         return self.host.slug
 

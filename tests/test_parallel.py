@@ -157,6 +157,49 @@ def test_ctrl_c_does_not_wait_for_a_job_that_does_not_notice(
     assert queued == []
 
 
+class _Clock:
+    """A clock that stands still but for what is added, and tells when somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._looked = threading.Event()
+
+    def monotonic(self) -> float:
+        self._looked.set()
+        return self.now
+
+    def wait_for_looks(self, count: int) -> None:
+        for _ in range(count):
+            self._looked.clear()
+            assert self._looked.wait(10)
+
+
+def test_after_ctrl_c_many_may_take_long_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(pool, "time", clock)
+    monkeypatch.setattr(pool, "_LOOK", 0.01)
+    threads: list[threading.Thread] = []
+    running = threading.Barrier(4)
+
+    def stop_slowly(pty: Pty) -> None:
+        if running.wait(10) == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        pty.interrupted.wait(10)
+        with running_alone:
+            for thread in threads:
+                thread.join(10)
+            # The second is after somebody has looked how many are left.
+            clock.wait_for_looks(2)
+            clock.now += pool._TIME_TO_STOP * 0.9
+            threads.append(threading.current_thread())
+
+    running_alone = threading.Lock()
+    with pytest.raises(Interrupted) as caught:
+        run(DummyPty(), [Job(name, stop_slowly) for name in "abcd"])
+    assert str(caught.value) == "done: a, b, c, d"
+    assert clock.now > 3 * pool._TIME_TO_STOP
+
+
 def test_what_had_ended_before_ctrl_c_is_kept() -> None:
     error = ValueError("no")
 

@@ -457,7 +457,7 @@ def test_an_executor_that_takes_nothing_is_no_success() -> None:
 def test_of_a_lost_worker_nobody_knows_what_it_has_done(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
         with pytest.raises(ParallelActionException) as caught:
-            site(executor).farm.kill_worker_on("two", str(tmp_path))
+            site(executor).farm.kill_worker_on("two", str(tmp_path), after="one")
         failures = failures_of(caught)
         assert [slug for slug in failures if isinstance(failures[slug], WorkerLost)] == [
             "one",

@@ -29,6 +29,8 @@ from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env, Node, ParallelNode
 from deployer.parallel import Interrupted, Job, Outcome, RunOptions, run
 from deployer.parallel.views import OUTPUTS
+from deployer.parallel.views.live import LiveView
+from deployer.parallel.views.view import show_in
 from deployer.pseudo_terminal import Presentation, Pty
 from deployer.secret import Secret
 
@@ -445,3 +447,20 @@ def test_a_failed_command_is_an_outcome_and_no_more() -> None:
     outcomes = Shown("quiet").run({"a": on_here("exit 3"), "b": says()})
     assert isinstance(outcomes[0].error, ExecCommandFailed)
     assert outcomes[0].error_was_shown
+
+
+def test_what_a_job_writes_is_shown_even_if_nobody_has_time_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LiveView, "_follow", lambda self: None)
+    shown = Shown()
+    lines = [str(number) for number in range(100)]
+
+    def write(pty: Pty) -> Outcome[Any]:
+        return Outcome("", pty.write("".join(f"{line}\n" for line in lines)))
+
+    def run_in_order(functions: Sequence[Callable[[], Outcome[Any]]]) -> list[Outcome[Any]]:
+        return [function() for function in functions]
+
+    show_in(LiveView, shown.pty, [("a", write), ("b", write)], run_in_order)
+    assert shown.out[:-1] == ["a,b (2):", *(f"  {line}" for line in lines)]

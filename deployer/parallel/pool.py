@@ -17,8 +17,9 @@ __all__ = ["Pool"]
 
 T = TypeVar("T")
 
-# How long jobs get to end their commands after Ctrl-C. Most need no time; but one that is about to
-# connect to a host that does not answer, or computes, does not notice before it comes to a command.
+# How long jobs get to end their commands after Ctrl-C, since the last one that did: many take their
+# time together. Most need none; but one that is about to connect to a host that does not answer, or
+# computes, does not notice before it comes to a command.
 _TIME_TO_STOP = 5.0
 # How often those who wait for jobs look whether they are to stop, in seconds.
 _LOOK = 0.25
@@ -94,14 +95,17 @@ class Pool(Generic[T]):
         self._waiting.clear()
 
     def _wait_for_end(self, timeout: float | None) -> None:
+        """Wait until no thread works, or none has stopped to for so many seconds."""
         # Not by joining them: a join that Ctrl-C interrupts leaves Python 3.11 believing that the
         # thread has ended.
-        deadline = None if timeout is None else time.monotonic() + timeout
         with self._condition:
+            working, last_end = self._working, time.monotonic()
             # In short waits: a signal that another thread is given does not wake this one, and only
             # this one acts on it.
             while not self._condition.wait_for(lambda: not self._working, _LOOK):
-                if deadline is not None and time.monotonic() >= deadline:
+                if self._working != working:
+                    working, last_end = self._working, time.monotonic()
+                if timeout is not None and time.monotonic() - last_end >= timeout:
                     return
 
     def _wait_to_stop(self) -> None:

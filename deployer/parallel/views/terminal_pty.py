@@ -79,7 +79,8 @@ class TerminalPty(JobPty):
 
     def receive(self) -> tuple[bytes, bool]:
         """Return what there is to read, and whether that is all; type what has waited for room."""
-        self.type(b"")
+        if not self.has_ended:
+            self.type(b"")
         pieces: list[bytes] = []
         with contextlib.suppress(BlockingIOError):
             while len(pieces) < _PIECES:

@@ -23,6 +23,8 @@ _LEAVE_KEY = b"\x1d"
 _LOOK = 0.25
 # Seconds that the end of a job waits for the rest of its output, which somebody else may hold open.
 _DRAINING = 2.0
+# And the most bytes that it takes of them by itself: more than a terminal holds.
+_REST = 1024 * 1024
 # Back to what a program in the middle of a screen may have changed: colours, the other screen,
 # keys, the mouse, pasting; and a cursor that can be seen.
 _RESET = (
@@ -48,7 +50,6 @@ class TerminalsView(View):
         # Notified when nobody is attached any more, or the last question was answered.
         self._is_free = threading.Condition(self.lock)
         self._questions = 0
-        self._left_open: list[TerminalPty] = []
         self._is_over = False
         self._is_blind = False
         self._wake_reader, self._wake_writer = -1, -1
@@ -103,7 +104,7 @@ class TerminalsView(View):
                         self.detach()
                         self.clear_screen()
                         # What is left here belongs to jobs that did not notice Ctrl-C.
-                        for terminal in (*self._left_open, *self.terminals.values()):
+                        for terminal in self.terminals.values():
                             terminal.close()
         finally:
             # After a second Ctrl-C, it may still be there.
@@ -128,18 +129,17 @@ class TerminalsView(View):
             yield terminal
         finally:
             terminal.end()
-            self.wake()
-            # Otherwise what it wrote last would come after its end.
-            terminal.is_drained.wait(_DRAINING)
+            # What it wrote last is to come before its end, however late the thread comes round.
+            self._read_rest(terminal)
+            if not terminal.is_drained.is_set():
+                self.wake()
+                terminal.is_drained.wait(_DRAINING)
+                self._read_rest(terminal)
             with self.lock:
                 self.terminals.pop(terminal.master, None)
                 if self.attached is terminal:
                     self.detach()
-                if terminal.is_drained.is_set() or self._is_over:
-                    terminal.close()
-                else:
-                    # It is being read right now: closed, its number would be another file's.
-                    self._left_open.append(terminal)
+                terminal.close()
 
     @contextlib.contextmanager
     def conversation(self, check: Callable[[], None]) -> Iterator[Pty]:
@@ -253,16 +253,27 @@ class TerminalsView(View):
             return self.pty.stdin.fileno()
         return None
 
-    def _read(self, terminal: TerminalPty) -> None:
-        data, is_end = terminal.receive()
+    def _read(self, terminal: TerminalPty) -> int:
+        """Take some of what a job wrote; return how many bytes."""
+        # The lock is for what is read, too: the thread and that of the job may both be here.
         with self.lock, self.printing_outside():
+            if terminal.is_drained.is_set():
+                return 0
+            data, is_end = terminal.receive()
             text = terminal.take(data, is_end)
             if text:
                 self.write(terminal.cell, Kind.STDOUT, text)
             if self.attached is terminal:
                 self.show_bytes(self.translate(data))
-        if is_end:
-            terminal.is_drained.set()
+            if is_end:
+                terminal.is_drained.set()
+            return len(data)
+
+    def _read_rest(self, terminal: TerminalPty) -> None:
+        # Whoever holds it open may write on it forever.
+        left = _REST
+        while left > 0 and (size := self._read(terminal)):
+            left -= size
 
     def _read_keys(self, keyboard: int) -> None:
         try:
