@@ -1,31 +1,29 @@
-"""One command on many hosts, with deployer and others; thousands of connections. See README.rst."""
+"""One command on many hosts, cold; and thousands of connections that are held."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import os
-import platform
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import servers
+from measures import LIMIT, OURS, judge
+from processes import Run, run, worker
+
+__all__ = ["add_arguments", "complete_arguments", "measure"]
 
 CLIENTS = Path(__file__).with_name("clients")
-LIMIT = "paramiko, tuned"
-OURS = "deployer"
-# A run that takes longer has hung.
-TIMEOUT = 300
 HELD_ROUNDS = 15
+# Ratios to reach: of the wall time to the limit, from so many hosts on; and of a command's CPU with
+# so many connections held to that with the fewest.
+GOAL = 1.1
+FROM = 100
+GOAL_HELD = 1.3
 
 
 @dataclass(frozen=True)
@@ -45,46 +43,15 @@ ALL = (
     Client("pyinfra", "pyinfra_command.py", is_peer=True),
     Client("parallel-ssh", "parallel_ssh.py", is_peer=True),
 )
+ALONE = (OURS, LIMIT)
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one run of a client took: seconds of wall time, seconds of CPU, megabytes."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-def main() -> None:
-    arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    clients = [client for client in ALL if not arguments.only or client.name in arguments.only]
-    python = servers.peers_python(arguments.cache)
-    with tempfile.TemporaryDirectory(prefix="benchmark-fan-out-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        task: dict[str, Any] = dict(servers.add_keys(directory))
-        report: dict[str, Any] = {
-            "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
-            "hosts": [],
-            "held": [],
-        }
-        if arguments.hosts:
-            _measure_hosts(directory, task, clients, python, arguments, report)
-        if arguments.held:
-            _measure_held(directory, task, python, arguments, report)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the benchmark."""
     parser.add_argument("--quick", action="store_true", help="fewer hosts, and fewer rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--only", action="append", choices=[client.name for client in ALL])
+    parser.add_argument("--rounds", type=int, help="how often each takes its turn")
     parser.add_argument("--hosts", type=int, nargs="*", help="how many hosts are connected to")
-    parser.add_argument("--rounds", type=int)
     parser.add_argument("--held", type=int, nargs="*", help="how many connections are held")
     parser.add_argument("--rest", type=float, default=10, help="seconds to look at idle ones")
     parser.add_argument(
@@ -93,7 +60,10 @@ def _arguments() -> argparse.Namespace:
         default=Path("~/.cache/deployer-benchmarks").expanduser(),
         help="where the others are installed",
     )
-    found = parser.parse_args()
+
+
+def complete_arguments(found: argparse.Namespace) -> argparse.Namespace:
+    """Fill in what was not given."""
     defaults = {
         "hosts": [10, 100] if found.quick else [10, 100, 300],
         "rounds": 3 if found.quick else 7,
@@ -107,6 +77,23 @@ def _arguments() -> argparse.Namespace:
     return found
 
 
+def measure(
+    directory: Path, task: dict[str, Any], python: str, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], list[str]]:
+    """Measure all; return the figures, and what is said of what is to be reached."""
+    clients = [client for client in ALL if not (arguments.alone and client.name not in ALONE)]
+    report: dict[str, Any] = {"hosts": [], "held": []}
+    goals: list[str] = []
+    if arguments.hosts:
+        goals += _measure_hosts(directory, task, clients, python, arguments, report)
+    if arguments.held:
+        # The small server needs a library that is one of the others.
+        goals += _measure_held(
+            directory, task, servers.peers_python(arguments.cache), arguments, report
+        )
+    return report, goals
+
+
 # Many hosts.
 
 
@@ -117,7 +104,8 @@ def _measure_hosts(
     python: str,
     arguments: argparse.Namespace,
     report: dict[str, Any],
-) -> None:
+) -> list[str]:
+    goals = []
     hosts = servers.addresses(max(arguments.hosts))
     with servers.sshd(directory, hosts) as port:
         for number in arguments.hosts:
@@ -126,34 +114,27 @@ def _measure_hosts(
             for turn in range(arguments.rounds + 1):
                 # The first round is for the caches of the system.
                 for client in clients:
-                    run = _run(client, python, file, number)
+                    taken = _run(client, python, file, number)
                     if turn:
-                        runs[client.name].append(run)
-            medians = {name: _median(taken) for name, taken in runs.items()}
+                        runs[client.name].append(taken)
+            medians = {name: _median(each) for name, each in runs.items()}
             _show_hosts(number, medians, runs)
+            if number >= FROM:
+                ratio = medians[OURS].wall / medians[LIMIT].wall
+                goals.append(judge(f"{number} hosts", medians[OURS].wall, "s", ratio, GOAL))
             report["hosts"] += [
-                {"hosts": number, "client": name, "runs": [asdict(run) for run in taken]}
-                for name, taken in runs.items()
+                {"hosts": number, "client": name, "runs": [asdict(one) for one in each]}
+                for name, each in runs.items()
             ]
+    return goals
 
 
 def _run(client: Client, python: str, task: Path, number: int) -> Run:
-    command = [
-        python if client.is_peer else sys.executable,
-        str(CLIENTS / client.program),
-        str(task),
-    ]
-    with _process(command) as process:
-        begun = time.perf_counter()
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-    words = output.split()
-    if process.returncode or not words or words[-1] != str(number).encode():
-        raise SystemExit(f"{client.name} failed on {number} hosts: {output.decode()[-2000:]}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    program = str(CLIENTS / client.program)
+    found, output = run([python if client.is_peer else sys.executable, program, str(task)])
+    if output.split()[-1:] != [str(number)]:
+        raise SystemExit(f"{client.name} failed on {number} hosts: {output[-2000:]}")
+    return found
 
 
 def _median(runs: list[Run]) -> Run:
@@ -169,15 +150,15 @@ def _show_hosts(number: int, medians: dict[str, Run], runs: dict[str, list[Run]]
     print(f"\n{number} hosts, `uname -a`, cold; medians, and ratios to {LIMIT}")
     print(f"{'':16}{'wall s':>9}{'ratio':>7}{'best s':>9}{'CPU s':>8}{'ratio':>7}{'MB':>7}")
     limit = medians.get(LIMIT)
-    for name, run in medians.items():
+    for name, found in medians.items():
         wall, cpu = (
             ("", "")
             if limit is None
-            else (f"{run.wall / limit.wall:.2f}", f"{run.cpu / limit.cpu:.2f}")
+            else (f"{found.wall / limit.wall:.2f}", f"{found.cpu / limit.cpu:.2f}")
         )
         best = min(each.wall for each in runs[name])
         print(
-            f"{name:16}{run.wall:9.2f}{wall:>7}{best:9.2f}{run.cpu:8.2f}{cpu:>7}{run.memory:7.0f}",
+            f"{name:16}{found.wall:9.2f}{wall:>7}{best:9.2f}{found.cpu:8.2f}{cpu:>7}{found.memory:7.0f}",
             flush=True,
         )
 
@@ -191,7 +172,7 @@ def _measure_held(
     python: str,
     arguments: argparse.Namespace,
     report: dict[str, Any],
-) -> None:
+) -> list[str]:
     hosts = servers.addresses(max(arguments.held))
     command = [sys.executable, str(CLIENTS / "deployer_held.py")]
     figures = []
@@ -201,15 +182,13 @@ def _measure_held(
         for held in arguments.held:
             more = {"addresses": hosts[:held], "port": port, "rest": arguments.rest}
             file = _write(directory, task | more)
-            client = stack.enter_context(_process([*command, str(file)], stdin=subprocess.PIPE))
-            figures.append(json.loads(_line(client)))
+            client = stack.enter_context(worker([*command, str(file)]))
+            figures.append(json.loads(client.read()))
             clients.append(client)
         # All at the same time, in turns: the machine is faster at times.
         for turn in range(HELD_ROUNDS + 1):
             for client, cost in zip(clients, costs, strict=True):
-                client.stdin.write(b"\n")
-                client.stdin.flush()
-                taken = float(_line(client))
+                taken = float(client.ask())
                 if turn:
                     cost.append(taken)
         for client, row, cost in zip(clients, figures, costs, strict=True):
@@ -217,10 +196,7 @@ def _measure_held(
             row["ratio"] = statistics.median(
                 mine / least for mine, least in zip(cost, costs[0], strict=True)
             )
-            begun = time.monotonic()
-            client.stdin.close()
-            client.wait()
-            row["close_s"] = time.monotonic() - begun
+            row["close_s"] = client.close()
     report["held"] = figures
     print(f"\nConnections held by {OURS}; a command's CPU, and its ratio to the first line")
     print(
@@ -233,48 +209,13 @@ def _measure_held(
             f"{row['idle_percent']:8.1f}{row['memory_kb']:9.0f}{row['command_cpu_ms']:12.2f}"
             f"{row['ratio']:7.2f}{row['close_s']:9.1f}"
         )
-
-
-def _line(client: subprocess.Popen[bytes]) -> bytes:
-    assert client.stdout is not None
-    line = client.stdout.readline()
-    if not line:
-        raise SystemExit("holding connections failed")
-    return line
-
-
-# Processes.
-
-
-@contextlib.contextmanager
-def _process(
-    command: list[str], stdin: int = subprocess.DEVNULL
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a client; it is ended when it takes too long, and with us."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, env=environment)
-    signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(TIMEOUT)
-    try:
-        yield process
-    finally:
-        signal.alarm(0)
-        assert process.stdout is not None
-        process.stdout.close()
-        if process.returncode is None:
-            process.kill()
-            process.wait()
-
-
-def _too_long(*_: object) -> None:
-    raise SystemExit(f"a client did not end within {TIMEOUT} seconds")
+    last = figures[-1]
+    return [
+        judge(f"{last['held']} held", last["command_cpu_ms"], "CPU ms", last["ratio"], GOAL_HELD)
+    ]
 
 
 def _write(directory: Path, task: dict[str, Any]) -> Path:
     file = directory / "task.json"
     file.write_text(json.dumps(task))
     return file
-
-
-if __name__ == "__main__":
-    main()

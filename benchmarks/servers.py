@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["add_keys", "addresses", "peers_python", "sshd", "stub"]
+__all__ = ["add_files", "add_keys", "addresses", "far_away", "know", "peers_python", "sshd", "stub"]
 
 PEERS = ("fabric", "pyinfra", "parallel-ssh", "asyncssh")
+# A round trip to a host that is far away, in seconds.
+_ROUND_TRIP = 0.02
 # sshd listens on sixteen addresses at most.
 _LISTENERS = 16
 
@@ -57,10 +59,22 @@ def add_keys(directory: Path) -> dict[str, str]:
     }
 
 
-def know(directory: Path, hosts: Sequence[str], port: int) -> None:
+def add_files(directory: Path) -> dict[str, str]:
+    """Make a file of 200 MB, and a directory with 1,000 of 1 KB; return where they are."""
+    big, small = directory / "big", directory / "small"
+    with big.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(1_000_000))
+    small.mkdir()
+    for number in range(1000):
+        (small / f"file-{number}").write_bytes(os.urandom(1000))
+    return {"big": str(big), "small": str(small)}
+
+
+def know(directory: Path, hosts: Sequence[str], *ports: int) -> None:
     """Write the key of these hosts into known_hosts, a line each."""
     kind, key = (directory / "server.pub").read_text().split()[:2]
-    lines = [f"[{host}]:{port} {kind} {key}\n" for host in hosts]
+    lines = [f"[{host}]:{port} {kind} {key}\n" for host in hosts for port in ports]
     (directory / "known_hosts").write_text("".join(lines))
 
 
@@ -90,6 +104,7 @@ def sshd(directory: Path, hosts: Sequence[str]) -> Iterator[int]:
                 "PermitRootLogin prohibit-password",
                 "MaxStartups 1000",
                 "PidFile none",
+                "Subsystem sftp internal-sftp",
                 "LogLevel FATAL",
                 # bash then reads no start-up file of the user, whatever there is in it.
                 "SetEnv SHLVL=1",
@@ -107,13 +122,32 @@ def sshd(directory: Path, hosts: Sequence[str]) -> Iterator[int]:
 def stub(directory: Path, python: str, hosts: Sequence[str]) -> Iterator[int]:
     """Run a small SSH server on these addresses, in a process of its own, and give the port."""
     port = _free_port()
-    program = Path(__file__).with_name("stub_server.py")
-    command = [python, str(program), str(port), str(directory / "server"), *hosts]
-    with _running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        if process.stdout.readline() != b"ready\n":
-            raise SystemExit("the small SSH server does not start")
+    with _ready([python, _program("stub_server.py"), str(port), str(directory / "server"), *hosts]):
         know(directory, hosts, port)
         yield port
+
+
+@contextlib.contextmanager
+def far_away(host: str, port: int) -> Iterator[int]:
+    """Give a port at which a server answers as if it were far away."""
+    far_port = _free_port()
+    words = [_program("delay_proxy.py"), str(far_port), host, str(port), str(_ROUND_TRIP / 2)]
+    with _ready([sys.executable, *words]):
+        yield far_port
+
+
+def _program(name: str) -> str:
+    return str(Path(__file__).with_name(name))
+
+
+@contextlib.contextmanager
+def _ready(command: Sequence[str]) -> Iterator[None]:
+    """Run a program that says when it is ready, and ends with its standard input."""
+    with _running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            raise SystemExit(f"{command[1]} does not start")
+        yield
 
 
 @contextlib.contextmanager

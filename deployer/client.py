@@ -11,21 +11,14 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .exceptions import DeployerException, NodeUsageError
-from .failures import describe_failure
-from .loggers import Logger
 from .node import Env, Node
-from .pseudo_terminal import write_text
-from .run import make_env, run_action, run_scp, run_shell
-from .run.parallel_options import (
-    add_parallel_options,
-    check_hosts,
-    make_options,
-    make_presentation,
-)
-from .shell import Status
+
+# What runs something is imported when that is about to happen: not for ``--help``.
+if TYPE_CHECKING:
+    from .loggers import Logger
 
 __all__ = ["start"]
 
@@ -52,6 +45,8 @@ def start(
         raise NodeUsageError(f"start() takes a Node class{hint}; it was given {root_node!r}")
     program = name or os.path.basename(sys.argv[0]) or "deploy.py"
     arguments = _make_parser(program, root_node).parse_args(sys.argv[1:])
+    from .cli.line_shell import Status
+
     try:
         status = _run(program, root_node, arguments, tuple(extra_loggers or ()))
         sys.stdout.flush()
@@ -67,6 +62,9 @@ def _show_uncaught(
 ) -> None:
     """Show an error of ours that ends the program as the shell would, and any other as before."""
     if isinstance(error, DeployerException):
+        from .failures import describe_failure
+        from .pseudo_terminal import write_text
+
         write_text(sys.stderr, describe_failure(error) + "\n")
     else:
         sys.__excepthook__(kind, error, trace)
@@ -80,6 +78,10 @@ if sys.excepthook is sys.__excepthook__:
 def _run(
     program: str, root: type[Node], arguments: argparse.Namespace, loggers: Sequence[Logger]
 ) -> int:
+    from .cli.line_shell import Status
+    from .run.parallel_options import check_hosts, make_options, make_presentation
+    from .run.standalone import make_env
+
     try:
         options = make_options(arguments)
         env = make_env(
@@ -95,6 +97,8 @@ def _run(
     except DeployerException as error:
         return _refuse(program, str(error))
     except Exception as error:
+        from .failures import describe_failure
+
         _refuse(program, f"{root.__name__} cannot be made: {describe_failure(error)}")
         return Status.FAILED
     if arguments.executor is None and arguments.processes is None:
@@ -104,13 +108,15 @@ def _run(
 
     try:
         with open_executor(arguments.executor, arguments.processes) as executor:
-            changed = options.replace(executor=executor)
+            changed = env._node_options.replace(executor=executor)
             return _run_in(env._node_with_options(changed), program, arguments)
     except (DeployerException, ValueError) as error:
         return _refuse(program, str(error))
 
 
 def _run_in(env: Env, program: str, arguments: argparse.Namespace) -> int:
+    from .run.standalone import run_action, run_scp, run_shell
+
     if arguments.command == "scp" or arguments.scp:
         if arguments.words:
             return _refuse(program, "--scp opens a shell of its own, and takes no action")
@@ -123,6 +129,9 @@ def _run_in(env: Env, program: str, arguments: argparse.Namespace) -> int:
 
 
 def _refuse(program: str, message: str) -> int:
+    from .cli.line_shell import Status
+    from .pseudo_terminal import write_text
+
     write_text(sys.stderr, f"{program}: {message}\n")
     return Status.WRONG_USE
 
@@ -135,9 +144,11 @@ def _give_up_stdout() -> None:
 
 
 def _make_parser(program: str, root: type[Node]) -> argparse.ArgumentParser:
+    from .run.parallel_options import add_parallel_options
+
     parser = argparse.ArgumentParser(
         prog=program,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         usage=f"{program} [-h] [--version] [COMMAND …]",
         description=_EXAMPLES.format(program=program, root=root.__name__),
     )
@@ -146,17 +157,21 @@ def _make_parser(program: str, root: type[Node]) -> argparse.ArgumentParser:
         command="", words=[], path="", single=False, non_interactive=False, scp=False
     )
     add_parallel_options(parser, with_defaults=True)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(
+        prog=program, dest="command", metavar="COMMAND", title="commands"
+    )
     _add_run(commands, program)
     _add_scp(commands, program)
     return parser
 
 
 def _add_run(commands: Any, program: str) -> None:
+    from .run.parallel_options import add_parallel_options
+
     run = commands.add_parser(
         "run",
         help="run one action",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         usage=f"{program} run [OPTION…] [ACTION [PARAMETER…]]",
         description=_RUN_EXAMPLES.format(program=program),
         epilog=_EXIT_STATUSES,
@@ -177,10 +192,28 @@ def _add_scp(commands: Any, program: str) -> None:
     scp = commands.add_parser(
         "scp",
         help="copy files from and to the host of a node",
+        formatter_class=_HelpFormatter,
         usage=f"{program} scp [PATH]",
         description="Open a shell that copies files from and to the host of a node.",
     )
     scp.add_argument("path", nargs="?", default="", help="the node: names joined by dots")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Asks for the width as argparse does, which imports ``shutil`` for it, for each argument."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_get_width() - 2)
+
+
+def _get_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (AttributeError, ValueError, OSError):
+        return 80
 
 
 class _Version(argparse.Action):
@@ -192,6 +225,8 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import PackageNotFoundError, version
+
+        from .pseudo_terminal import write_text
 
         try:
             ours = version("deployer")

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import os
 import shlex
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -216,6 +215,9 @@ class Console:
 
     def _page(self, lines: Iterable[str]) -> bool:
         """Show lines in the pager; return False when there is none."""
+        # Imported here, as it takes its time.
+        import subprocess
+
         command = shlex.split(os.environ.get("PAGER", "")) or ["less", "-FIRX"]
         try:
             pager = subprocess.Popen(

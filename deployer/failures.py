@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .exceptions import (
     ActionException,
@@ -18,10 +17,13 @@ from .exceptions import (
     ParallelExecCommandFailed,
 )
 
+if TYPE_CHECKING:
+    from traceback import TracebackException
+
 __all__ = ["describe_failure", "leaf_errors"]
 
 # As frames name it, so that symlinks are left as they are.
-_OUR_CODE = str(Path(__file__).parent) + os.sep
+_OUR_CODE = os.path.dirname(__file__) + os.sep
 _LAST_LINES = 10
 
 
@@ -111,14 +113,17 @@ def _describe_command(error: ExecCommandFailed, with_output: bool) -> str:
 
 
 def _describe_fault(error: BaseException) -> str:
-    report = traceback.TracebackException.from_exception(error)
+    # Imported here, as it takes its time.
+    from traceback import TracebackException
+
+    report = TracebackException.from_exception(error)
     _leave_out_our_frames(report)
     if report.stack:
         return "".join(report.format()).rstrip()
     return "".join(report.format_exception_only()).rstrip()
 
 
-def _leave_out_our_frames(report: traceback.TracebackException) -> None:
+def _leave_out_our_frames(report: TracebackException) -> None:
     # ``report.stack`` is a list of its own, so that only what is shown changes.
     ours = (_OUR_CODE, contextlib.__file__)
     report.stack[:] = [f for f in report.stack if not f.filename.startswith(ours)]
@@ -129,13 +134,14 @@ def _leave_out_our_frames(report: traceback.TracebackException) -> None:
 
 def _get_place(trace: TracebackType | None) -> str:
     """Return file, line and function of the innermost frame that is the user's."""
-    # Imported here: it takes its time, and is only needed for failures.
+    # Imported here: they take their time, and are only needed for failures.
     import sysconfig
+    from traceback import extract_tb
 
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
     paths = {sysconfig.get_path(kind) for kind in kinds} | {os.path.dirname(os.__file__)}
     libraries = (_OUR_CODE, *(path + os.sep for path in paths))
-    for frame in reversed(traceback.extract_tb(trace)):
+    for frame in reversed(extract_tb(trace)):
         if not frame.filename.startswith(libraries):
             return f"{frame.filename}:{frame.lineno} in {frame.name}"
     return ""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from .exceptions import ExecCommandFailed, NodeUsageError, ParallelExecCommandFailed
 from .host.base import Host
-from .host.command import HostContext
 from .host.result import RunResult
-from .loggers import DummyLoggerInterface, LoggerInterface
-from .parallel import Job, RunOptions, run
-from .pseudo_terminal import DummyPty, Pty
 from .secret import redact
+
+if TYPE_CHECKING:
+    from .host.command import HostContext
+    from .loggers import LoggerInterface
+    from .parallel import RunOptions
+    from .pseudo_terminal import Pty
 
 __all__ = ["HostContainer", "HostsContainer", "parse_hosts"]
 
@@ -41,7 +42,7 @@ def parse_hosts(definition: object) -> dict[str, tuple[type[Host], ...]]:
         return definition.get_hosts_as_dict()
     if isinstance(definition, Mapping):
         roles: dict[str, object] = dict(definition)
-    elif inspect.isclass(definition) and not issubclass(definition, Host):
+    elif isinstance(definition, type) and not issubclass(definition, Host):
         roles = {}
         for cls in reversed(definition.__mro__[:-1]):
             roles |= {name: value for name, value in vars(cls).items() if name[:1] != "_"}
@@ -58,7 +59,7 @@ def _parse_role(role: str, value: object) -> tuple[type[Host], ...]:
         return tuple(value.get_hosts())
     hosts = tuple(value) if isinstance(value, tuple | list | set | frozenset) else (value,)
     for host in hosts:
-        if not (inspect.isclass(host) and issubclass(host, Host)):
+        if not (isinstance(host, type) and issubclass(host, Host)):
             hint = "pass the class itself, not an instance" if isinstance(host, Host) else ""
             raise TypeError(
                 f"role {role!r}: {host!r} is no Host class; "
@@ -130,6 +131,11 @@ class _Container:
         is_sandbox: bool = False,
         options: RunOptions | None = None,
     ) -> None:
+        # Imported here, as in what hosts run: every script that defines a tree imports this module.
+        from .loggers import DummyLoggerInterface
+        from .parallel import RunOptions
+        from .pseudo_terminal import DummyPty
+
         self.pty = pty if pty is not None else DummyPty(keeps_output=False)
         self.logger = logger if logger is not None else DummyLoggerInterface()
         self.is_sandbox = is_sandbox
@@ -255,6 +261,8 @@ class HostsContainer(_Container):
 
     def _run_on_each(self, title: str, function: Callable[[Host], T]) -> list[T]:
         """Run a function on all hosts at once; return the results in order."""
+        from .parallel import Job, run
+
         hosts = list(self._hosts.values())
         if len(hosts) == 1:
             return [function(hosts[0])]

@@ -6,15 +6,12 @@ import contextlib
 import io
 import os
 import select
-import shutil
-import signal
 import sys
 import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import NamedTuple, TextIO, TypeVar
 
 from .secret import Secret
 
@@ -34,8 +31,7 @@ Jobs = Sequence[tuple[str, Callable[["Pty"], R]]]
 RunAll = Callable[[Sequence[Callable[[], R]]], list[R]]
 
 
-@dataclass(frozen=True)
-class Presentation:
+class Presentation(NamedTuple):
     """How parallel runs are shown at a terminal."""
 
     #: The name of a way to show them (``'stream'``); None for the one that suits.
@@ -117,6 +113,9 @@ class Pty:
             size = os.get_terminal_size(self.stdout.fileno())
             if size.lines and size.columns:
                 return size.lines, size.columns
+        # Takes its time, which is saved where there is a terminal.
+        import shutil
+
         fallback = shutil.get_terminal_size()
         return fallback.lines, fallback.columns
 
@@ -238,6 +237,8 @@ class Pty:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
 
+        import signal
+
         def notice(*_: object) -> None:
             # A full pipe already says what there is to say.
             with contextlib.suppress(BlockingIOError):
@@ -299,6 +300,11 @@ class _Nowhere(io.StringIO):
 
     def write(self, text: str) -> int:
         return len(text)
+
+
+def drops_all(stream: TextIO | None) -> bool:
+    """Whether nobody ever sees what is written to a stream, so that it need not be."""
+    return stream is None or isinstance(stream, _Nowhere)
 
 
 def write_text(stream: TextIO | None, text: str) -> None:

@@ -15,19 +15,25 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Q", "Query", "QueryResult"]
 
 
-@dataclass(frozen=True, eq=False)
 class QueryResult:
     """What a query evaluated to, with the same of every query that it is made of."""
 
-    query: Query
-    result: Any
-    subqueries: tuple[QueryResult, ...] = ()
+    __slots__ = ("query", "result", "subqueries")
+
+    # No dataclass, and neither are the operations below: to make these takes longer than all else
+    # here, each time when deployer is started.
+    def __init__(self, query: Query, result: Any, subqueries: tuple[QueryResult, ...] = ()) -> None:
+        self.query = query
+        self.result = result
+        self.subqueries = subqueries
+
+    def __repr__(self) -> str:
+        return f"QueryResult({self.query!r}, {self.result!r}, {self.subqueries!r})"
 
     def walk_through_subqueries(self) -> Iterator[tuple[Query, Any]]:
         """Give ``(query, result)`` of every part, in the order of evaluation, this one last."""
@@ -118,9 +124,6 @@ _Evaluated = tuple[Any, list[QueryResult]]
 class _Operation:
     """One step of a query: how it is evaluated and how it is written."""
 
-    # Of a dataclass, they only need what sets the attributes: to make its other methods takes
-    # longer than all else here, each time when deployer is started.
-
     def evaluate(self, instance: object) -> _Evaluated:
         raise NotImplementedError
 
@@ -137,9 +140,9 @@ class _Itself(_Operation):
         return "Q", _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Value(_Operation):
-    value: object
+    def __init__(self, value: object) -> None:
+        self.value = value
 
     def evaluate(self, instance: object) -> _Evaluated:
         parts: list[QueryResult] = []
@@ -149,10 +152,10 @@ class _Value(_Operation):
         return f"Q({self.value!r})", _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Function(_Operation):
-    name: str
-    function: Callable[..., Any]
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
 
     def evaluate(self, instance: object) -> _Evaluated:
         return self.function, []
@@ -161,10 +164,10 @@ class _Function(_Operation):
         return self.name, _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Attribute(_Operation):
-    of: Query
-    name: str
+    def __init__(self, of: Query, name: str) -> None:
+        self.of = of
+        self.name = name
 
     def evaluate(self, instance: object) -> _Evaluated:
         of = _execute(self.of, instance)
@@ -177,10 +180,10 @@ class _Attribute(_Operation):
         return f"{_source(self.of, _ATOM)}.{self.name}", _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Ancestor(_Operation):
-    of: Query
-    wanted: str | type
+    def __init__(self, of: Query, wanted: str | type) -> None:
+        self.of = of
+        self.wanted = wanted
 
     def evaluate(self, instance: object) -> _Evaluated:
         of = _execute(self.of, instance)
@@ -200,10 +203,10 @@ class _Ancestor(_Operation):
         return repr(self.wanted) if isinstance(self.wanted, str) else self.wanted.__name__
 
 
-@dataclass(eq=False, repr=False)
 class _Item(_Operation):
-    of: Query
-    key: object
+    def __init__(self, of: Query, key: object) -> None:
+        self.of = of
+        self.key = key
 
     def evaluate(self, instance: object) -> _Evaluated:
         of = _execute(self.of, instance)
@@ -220,11 +223,13 @@ class _Item(_Operation):
         return f"{_source(self.of, _ATOM)}[{shown}]", _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Call(_Operation):
-    function: Query
-    args: tuple[object, ...]
-    kwargs: Mapping[str, object]
+    def __init__(
+        self, function: Query, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
 
     def evaluate(self, instance: object) -> _Evaluated:
         function = _execute(self.function, instance)
@@ -239,11 +244,11 @@ class _Call(_Operation):
         return f"{_source(self.function, _ATOM)}({', '.join(args)})", _ATOM
 
 
-@dataclass(eq=False, repr=False)
 class _Unary(_Operation):
-    symbol: str
-    function: Callable[[Any], Any]
-    operand: Query
+    def __init__(self, symbol: str, function: Callable[[Any], Any], operand: Query) -> None:
+        self.symbol = symbol
+        self.function = function
+        self.operand = operand
 
     def evaluate(self, instance: object) -> _Evaluated:
         operand = _execute(self.operand, instance)
@@ -253,13 +258,20 @@ class _Unary(_Operation):
         return f"{self.symbol}{_source(self.operand, _SIGN)}", _SIGN
 
 
-@dataclass(eq=False, repr=False)
 class _Binary(_Operation):
-    symbol: str
-    strength: int
-    function: Callable[[Any, Any], Any]
-    left: object
-    right: object
+    def __init__(
+        self,
+        symbol: str,
+        strength: int,
+        function: Callable[[Any, Any], Any],
+        left: object,
+        right: object,
+    ) -> None:
+        self.symbol = symbol
+        self.strength = strength
+        self.function = function
+        self.left = left
+        self.right = right
 
     def evaluate(self, instance: object) -> _Evaluated:
         parts: list[QueryResult] = []
@@ -277,15 +289,17 @@ class _Binary(_Operation):
         return f"{left} {self.symbol} {right}", strength
 
 
-@dataclass(eq=False, repr=False)
 class _Logical(_Operation):
     """``&`` and ``|``: the right side is only evaluated when the left one does not decide."""
 
-    symbol: str
-    strength: int
-    decisive: bool
-    left: object
-    right: object
+    def __init__(
+        self, symbol: str, strength: int, decisive: bool, left: object, right: object
+    ) -> None:
+        self.symbol = symbol
+        self.strength = strength
+        self.decisive = decisive
+        self.left = left
+        self.right = right
 
     def evaluate(self, instance: object) -> _Evaluated:
         parts: list[QueryResult] = []

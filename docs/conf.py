@@ -16,5 +16,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 default_role = "py:obj"
-# What annotations name and no page of ours describes: the standard library, and type variables.
-nitpick_ignore_regex = [("py:.*", r"(collections\.abc|concurrent\.futures)\..*|.*\b[A-Z]|.*\._\w+")]
+# What annotations name and no page of ours describes: the standard library, type variables, and
+# what is imported for type checkers only.
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections\.abc|concurrent\.futures)\..*|.*\b[A-Z]|.*\._\w+|Executor|Progress"),
+]

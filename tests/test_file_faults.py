@@ -111,9 +111,9 @@ def test_a_directory_that_was_cut_off_is_finished_by_the_next_run(
     source = tmp_path / "source"
     source.mkdir()
     for number in range(20):
-        (source / f"file{number}").write_bytes(os.urandom(5000))
+        (source / f"file{number}").write_bytes(os.urandom(300_000))
     target = new_ssh_host()().run("mktemp -d").strip()
-    with fault_proxy(sshd.port, drop_after_up=70_000) as proxy:
+    with fault_proxy(sshd.port, drop_after_up=3_000_000) as proxy:
         proxy.faulty_connections = 1
         host = new_ssh_host(server=replace(sshd, port=proxy.port))()
         with pytest.raises(ConnectionLost, match=r"Remote: cannot write .*/file\d+: the connecti"):
@@ -363,6 +363,28 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(
     assert full.run("ls -d /tmp/deployer-* || true") == ""
     write(full, "new", use_sudo=use_sudo)
     assert full.run("cat file") == "new"
+
+
+@pytest.mark.parametrize("use_sudo", [False, True])
+def test_a_full_disk_is_an_error_among_many_small_files(
+    full: Host, tmp_path: Path, use_sudo: bool
+) -> None:
+    source = tmp_path / "many"
+    source.mkdir()
+    for number in range(200):
+        (source / f"file{number:03}").write_bytes(b"x" * 10_000)
+    with pytest.raises(
+        RemoteFileError, match=r"Remote: cannot write .*/many/file\d+: No space left on"
+    ) as caught:
+        full.put_dir(str(source), "many", use_sudo=use_sudo)
+    assert caught.value.errno == errno.ENOSPC
+    there = full.run("cd many; ls -A; stat -c %s * | sort -u").split()
+    assert 50 < len(there) < 110 and there[-1] == "10000" and ".deployer-tmp" not in there
+    full.run("rm file")
+    for number in range(70, 200):
+        (source / f"file{number:03}").write_bytes(b"")
+    full.put_dir(str(source), "many", use_sudo=use_sudo)
+    assert len(full.run("ls -A many").split()) == 200
 
 
 _LOCAL = """\

@@ -124,8 +124,9 @@ def test_the_sleep_ends_when_a_question_is_due(
     wakes.clear()
     asked.clear()
     assert asked.wait(TIMEOUT)
-    # It may be a little early once.
-    assert wakes.count(transport.stream) <= 2
+    # It may be a little early, and that for the first question may be among them; with paramiko's
+    # own tenth of a second there would be seven.
+    assert wakes.count(transport.stream) <= 4
     assert transport.stream.gettimeout() < 0.8
 
 

@@ -14,15 +14,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import paramiko
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployer.host import SSHHost
 from deployer.host.ssh import connection, tuning
 from deployer.host.ssh.config import resolve
 from deployer.host.ssh.interrupts import interrupts_wait
+from deployer.host.ssh.keepalive import Stream
+from deployer.host.ssh.tuning import opening
 from fault_proxy import fault_proxy
 from terminals import ROOT
 from waiting import until
@@ -272,7 +277,7 @@ def test_a_request_that_nobody_answers_is_an_error(
     transport: tuning.Transport, frozen: Callable[[], None]
 ) -> None:
     channel = transport.open_session(timeout=TIMEOUT)
-    tuning.bound_replies(channel, 1.0)
+    tuning.prepare_session(channel, 1.0)
     frozen()
     with pytest.raises(paramiko.SSHException, match="no reply within 1 seconds"):
         channel.exec_command("true")
@@ -501,3 +506,40 @@ def test_the_settings_are_found_out_once_for_a_first_command(
     ssh_host.close_connection()
     ssh_host().run("true")
     assert len(found) == 2
+
+
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=40), st.integers(min_value=1, max_value=60), st.none()),
+        max_size=60,
+    )
+)
+def test_a_pipe_gives_back_what_went_in(steps: list[bytes | int | None]) -> None:
+    """Bytes are fed, numbers are read, and None takes all that is there."""
+    pipe = opening._Pipe()
+    expected = b""
+    for step in steps:
+        if isinstance(step, bytes):
+            pipe.feed(step)
+            expected += step
+        elif step is None:
+            assert pipe.empty() == expected
+            expected = b""
+        elif expected:
+            assert pipe.read(step) == expected[:step]
+            expected = expected[step:]
+        assert len(pipe) == len(expected)
+        assert pipe.read_ready() == bool(expected)
+    pipe.close()
+    assert pipe.read(10_000) == expected
+
+
+@given(st.lists(st.binary(max_size=30), max_size=20), st.lists(st.integers(1, 40), max_size=60))
+def test_what_arrives_at_once_is_given_in_parts(pieces: list[bytes], sizes: list[int]) -> None:
+    arriving = iter(piece for piece in pieces if piece)
+    stream = Stream(SimpleNamespace(recv=lambda size: next(arriving, b"")))
+    given = [stream.recv(size) for size in sizes]
+    assert all(len(part) <= size for part, size in zip(given, sizes, strict=True))
+    together = b"".join(given)
+    assert b"".join(pieces).startswith(together)
+    assert all(given) or together == b"".join(pieces)

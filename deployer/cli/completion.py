@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .grammar import Token, quote, tokenize
 
 __all__ = ["Candidate", "CandidateSource", "Completion", "complete", "did_you_mean"]
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A word that could stand where the cursor is."""
 
     #: The whole word, not quoted.
@@ -25,8 +23,7 @@ class Candidate:
     is_final: bool = True
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """A replacement for a part of the line: for what stands between ``start`` and the cursor."""
 
     #: What to put there, quoted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..exceptions import DeployerException
 
@@ -17,8 +17,7 @@ class LineError(DeployerException, ValueError):
     """A line is not finished: a quote is open, or it ends in a backslash."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word of a line."""
 
     #: The word itself, without its quotes.
@@ -40,8 +39,7 @@ class Token:
         return None
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(NamedTuple):
     """A line that is finished: its words. A line without words has none."""
 
     words: tuple[Token, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 __all__ = ["History"]
 
@@ -19,34 +18,38 @@ class History:
     :param warn: is called with the text of a warning.
     """
 
-    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str] | None, warn: Callable[[str], None]) -> None:
+        self._path = None if path is None else os.fspath(path)
         self._warn = warn
         self._last = ""
 
     @classmethod
-    def for_project(cls, project: Path, shell: str, warn: Callable[[str], None]) -> History:
+    def for_project(
+        cls, project: str | os.PathLike[str], shell: str, warn: Callable[[str], None]
+    ) -> History:
         """Return the history of a shell in the project that a script belongs to."""
         # Imported here: most runs have no history, and this takes its time.
         import hashlib
 
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        resolved = project.resolve()
+        resolved = os.path.realpath(project)
+        folder, script = os.path.split(resolved)
         # The name is for people; the digest keeps projects apart that have the same name.
-        name = re.sub(r"[^\w.-]", "_", f"{resolved.parent.name}-{resolved.stem}")
+        title = f"{os.path.basename(folder)}-{os.path.splitext(script)[0]}"
+        name = re.sub(r"[^\w.-]", "_", title)
         digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
-        try:
-            folder = Path(state).expanduser() / "deployer"
-        except RuntimeError:  # Nobody's home is known, as in some containers.
+        state = os.path.expanduser(state)
+        if state.startswith("~"):  # Nobody's home is known, as in some containers.
             return cls(None, warn)
-        return cls(folder / f"{name}-{digest}.{shell}", warn)
+        return cls(os.path.join(state, "deployer", f"{name}-{digest}.{shell}"), warn)
 
     def load(self) -> list[str]:
         """Return the last lines, the oldest first; what is not text in the file is left out."""
         if self._path is None:
             return []
         try:
-            content = self._path.read_bytes()
+            with open(self._path, "rb") as file:
+                content = file.read()
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -61,7 +64,7 @@ class History:
             return
         self._last = line
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             # One write in append mode: the lines of two shells never mix.
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:

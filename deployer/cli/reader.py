@@ -11,7 +11,6 @@ import re
 import select
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol, TextIO
 
 from ..console import Console
@@ -193,8 +192,8 @@ def make_reader(pty: Pty, complete: Complete, name: str) -> Reader:
     console = Console(pty)
     if pty.stdin is sys.stdin:
         try:
-            project = Path(sys.argv[0])
-            return ReadlineReader(complete, History.for_project(project, name, console.warning))
+            history = History.for_project(sys.argv[0], name, console.warning)
+            return ReadlineReader(complete, history)
         except ImportError:
             console.warning("this Python has no readline: no history, and no completion")
     return PlainReader(pty.stdin, pty.stdout)

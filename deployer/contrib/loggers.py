@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ..host import Host
 from ..host.command import shell_path
 from ..loggers import Logger
-from ..loggers.base import RunEntry
+from ..loggers.entries import RunEntry
 
 __all__ = ["HistoryLogger"]
 

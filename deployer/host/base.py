@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..exceptions import (
     CommandTimeout,
@@ -18,20 +18,35 @@ from ..exceptions import (
     ExecCommandFailed,
     SudoFailed,
 )
-from ..loggers import DummyLoggerInterface, LoggerInterface
-from ..pseudo_terminal import DummyPty, Pty
 from ..secret import Secret, shown_command
-from ..utils.network import IfConfig, parse_ifconfig_output
-from . import interaction
-from .channel import Channel
-from .command import HostContext, SudoPrompt, build
-from .command_stream import CommandStream
-from .credentials import Account, Credential, credentials
 from .file_access import FileAccess
-from .files import Stat
 from .forwarding import PortForwarding
 from .result import RunResult
-from .sudo import SudoDialogue, end_script, failure, new_prompt
+
+# The rest is imported by the methods that need it: every script defines hosts, also one that is
+# asked for ``--help`` only.
+if TYPE_CHECKING:
+    from ..loggers import LoggerInterface
+    from ..pseudo_terminal import Pty
+    from ..utils.network import IfConfig
+    from . import interaction
+    from .channel import Channel
+    from .command import HostContext, SudoPrompt
+    from .command_stream import CommandStream
+    from .credentials import Account, Credential
+    from .files import Stat
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Return one of the names in ``__all__`` that no host needs before it is used."""
+        if name == "HostContext":
+            from .command import HostContext as found
+        elif name == "Stat":
+            from .files import Stat as found
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return found
+
 
 __all__ = ["Host", "HostContext", "RunResult", "Stat"]
 
@@ -77,6 +92,10 @@ class Host(FileAccess, PortForwarding):
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
     ) -> None:
+        from ..loggers import DummyLoggerInterface
+        from ..pseudo_terminal import DummyPty
+        from .command import HostContext
+
         self.pty = pty if pty is not None else DummyPty(keeps_output=False)
         self.logger = logger if logger is not None else DummyLoggerInterface()
         self.is_sandbox = is_sandbox
@@ -138,6 +157,8 @@ class Host(FileAccess, PortForwarding):
 
     def take_context(self, other: Host) -> None:
         """Be in the context of another host, unless that is in none."""
+        from .command import HostContext
+
         if other._context != HostContext():
             self._context = other._context
 
@@ -290,6 +311,10 @@ class Host(FileAccess, PortForwarding):
         silent: bool,
         timeout: float | None,
     ) -> RunResult:
+        from . import interaction
+        from .command import build
+        from .sudo import new_prompt
+
         prompt = new_prompt() if sudo and not sandbox else None
         line = build(
             self._context,
@@ -309,12 +334,10 @@ class Host(FileAccess, PortForwarding):
         gave_up = False
 
         def result() -> RunResult:
-            stdout = b"".join(exchange.stdout)
-            if in_pty:
-                stdout = stdout.replace(b"\r\n", b"\n")
+            stdout, stderr = exchange.take_output(in_pty)
             return RunResult(
-                stdout.decode(errors="surrogateescape"),
-                stderr=b"".join(exchange.stderr).decode(errors="surrogateescape"),
+                stdout,
+                stderr=stderr,
                 exit_status=exchange.exit_status,
                 exit_signal=exchange.exit_signal,
                 command=command,
@@ -357,6 +380,11 @@ class Host(FileAccess, PortForwarding):
 
     @contextmanager
     def _stream_as_root(self, command: str) -> Iterator[CommandStream]:
+        from . import interaction
+        from .command import HostContext, build
+        from .command_stream import CommandStream
+        from .sudo import new_prompt
+
         prompt = None if self.get_username() == "root" else new_prompt()
         mark = f"deployer-{os.urandom(12).hex()}"
         line = build(HostContext(), f"printf %s {mark}; {command}", sudo=prompt, shell=self.shell)
@@ -372,7 +400,7 @@ class Host(FileAccess, PortForwarding):
                     gave_up = True
                 if not exchange.started:
                     ended = RunResult(
-                        stderr=b"".join(exchange.stderr).decode(errors="surrogateescape"),
+                        stderr=exchange.take_output(False)[1],
                         exit_status=exchange.exit_status,
                         exit_signal=exchange.exit_signal,
                         command=command,
@@ -394,11 +422,16 @@ class Host(FileAccess, PortForwarding):
         )
 
     def _sudo_answer(self, prompt: SudoPrompt) -> interaction.SudoAnswer:
+        from . import interaction
+        from .sudo import SudoDialogue
+
         end = partial(self._end_as_root, prompt)
         return interaction.SudoAnswer(SudoDialogue(prompt), self._find_sudo_password, end)
 
     def _end_as_root(self, prompt: SudoPrompt) -> None:
         """End a command that ran under sudo, and what it started."""
+        from .sudo import end_script
+
         script = end_script(prompt)
         # Why the command has to end is what the caller needs to know; not that it could not.
         with suppress(DeployerException), self._beside() as host:
@@ -408,9 +441,13 @@ class Host(FileAccess, PortForwarding):
     @classmethod
     def _account(cls) -> Account:
         """Return whose password ``password`` is."""
+        from .credentials import Account
+
         return Account(cls.get_username(), cls.address or cls.slug)
 
     def _find_sudo_password(self) -> Credential | None:
+        from .credentials import credentials
+
         account = self._account()
         question = f"[sudo] password for {account.username} on {self.slug}: "
         credential = credentials.password(self, account, self.pty, question)
@@ -421,6 +458,9 @@ class Host(FileAccess, PortForwarding):
     def _sudo_failure(
         self, answer: interaction.SudoAnswer, ended: RunResult, gave_up: bool, in_pty: bool
     ) -> SudoFailed:
+        from .credentials import credentials
+        from .sudo import failure
+
         if answer.credential is not None:
             credentials.forget(answer.credential)
         return failure(
@@ -438,6 +478,8 @@ class Host(FileAccess, PortForwarding):
 
     def ifconfig(self) -> IfConfig:
         """Return the network interfaces of the host."""
+        from ..utils.network import parse_ifconfig_output
+
         # Not in everybody's PATH; and either of the two may be missing.
         path = "PATH=$PATH:/sbin:/usr/sbin"
         return parse_ifconfig_output(

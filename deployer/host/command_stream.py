@@ -48,8 +48,8 @@ class CommandStream:
         self._channel = channel
         self._pty = pty
         self._mark = mark.encode()
-        self._received = b"".join(begun.stdout)
-        self._stderr = b"".join(begun.stderr)
+        self._received = bytes(begun.stdout)
+        self._stderr = bytes(begun.stderr)
         self.lost = lost
         self.closed = False
 

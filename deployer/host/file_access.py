@@ -11,18 +11,21 @@ import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..exceptions import ExecCommandFailed, RemoteFileError
-from ..loggers import LoggerInterface
-from ..pseudo_terminal import Pty
-from .command import HostContext, join_path
-from .command_stream import CommandStream, RootReader, command_error
-from .files import FileSystem, LocalFileSystem, Stat, check_regular, file_errors
-from .remote_file import RemoteFile
-from .transfers import Progress, transfer
-from .trees import Side, TreeSummary, copy_tree, plan_tree
-from .writers import SudoWriter, Writer, open_atomic
+
+# The rest is imported by the methods that need it: it takes longer than ``--help`` as a whole.
+if TYPE_CHECKING:
+    from ..loggers import LoggerInterface
+    from ..pseudo_terminal import Pty
+    from .command import HostContext
+    from .command_stream import CommandStream
+    from .files import FileSystem, Stat
+    from .remote_file import RemoteFile
+    from .transfers import Progress
+    from .trees import Side, TreeSummary
+    from .writers import Writer
 
 __all__ = ["FileAccess"]
 
@@ -70,6 +73,8 @@ class FileAccess(abc.ABC):
 
         :param expand: False to take a leading tilde literally.
         """
+        from .command import join_path
+
         path = join_path(self._context.path, path, expand)
         if path.startswith("~"):
             user, slash, rest = path[1:].partition("/")
@@ -109,6 +114,9 @@ class FileAccess(abc.ABC):
         :raises RemoteFileError: also from the methods of the file.
         :raises ValueError: for a mode that is none.
         """
+        from .files import file_errors
+        from .remote_file import RemoteFile
+
         return RemoteFile(
             path,
             mode,
@@ -120,8 +128,16 @@ class FileAccess(abc.ABC):
             newline=newline,
         )
 
-    def _open_reader(self, path: str, use_sudo: bool, stack: ExitStack) -> tuple[BinaryIO, int]:
-        """Return a file, and its size."""
+    def _open_reader(
+        self, path: str, use_sudo: bool, stack: ExitStack, whole: bool = False
+    ) -> tuple[BinaryIO, int]:
+        """Return a file, and its size.
+
+        :param whole: it is read once, from its beginning to its end.
+        """
+        from .command_stream import RootReader
+        from .files import check_regular, file_errors
+
         stack.enter_context(
             self.logger.log_file(
                 self.slug, path, mode="r", use_sudo=use_sudo, sandbox=self.is_sandbox
@@ -136,6 +152,8 @@ class FileAccess(abc.ABC):
             files = stack.enter_context(self._open_files())
             found = files.stat(full_path)
             check_regular(found)
+            if whole:
+                return files.open_whole(full_path, found.st_size), found.st_size
             return files.open(full_path, "rb"), found.st_size
 
     def _open_writer(
@@ -147,6 +165,9 @@ class FileAccess(abc.ABC):
         append: bool,
         exclusive: bool,
     ) -> Writer:
+        from .files import file_errors
+        from .writers import SudoWriter, open_atomic
+
         stack.enter_context(
             self.logger.log_file(
                 self.slug, path, mode="w", use_sudo=use_sudo, sandbox=self.is_sandbox
@@ -168,6 +189,8 @@ class FileAccess(abc.ABC):
             return open_atomic(files, full_path, **options)
 
     def _run_as_root(self, script: str) -> str:
+        from .command_stream import command_error
+
         try:
             return self._run_outside(f"/bin/sh -c {shlex.quote(script)}", use_sudo=True)
         except ExecCommandFailed as error:
@@ -188,6 +211,9 @@ class FileAccess(abc.ABC):
         :param progress: is called with how many bytes are done, and how many there are. Without
             it, a person at a terminal sees a bar when it takes a while.
         """
+        from .files import LocalFileSystem, check_regular, file_errors
+        from .transfers import transfer
+
         here = LocalFileSystem()
         local_path = os.path.expanduser(local_path)
         with file_errors("this machine", local_path, "read"):
@@ -218,13 +244,17 @@ class FileAccess(abc.ABC):
 
         :param progress: as for :meth:`put_file`.
         """
+        from .files import LocalFileSystem, file_errors
+        from .transfers import transfer
+        from .writers import open_atomic
+
         here = LocalFileSystem()
         local_path = os.path.expanduser(local_path)
         with suppress(OSError):
             if here.stat(local_path).is_dir:
                 local_path = posixpath.join(local_path, posixpath.basename(remote_path))
         with ExitStack() as stack:
-            source, size = self._open_reader(remote_path, use_sudo, stack)
+            source, size = self._open_reader(remote_path, use_sudo, stack, whole=True)
             stack.enter_context(source)
             if self.is_sandbox:
                 return
@@ -258,6 +288,9 @@ class FileAccess(abc.ABC):
         :param progress: as for :meth:`put_file`.
         :return: what was done; in a sandbox, what would be.
         """
+        from .files import LocalFileSystem
+        from .trees import Side
+
         here = Side(LocalFileSystem(), os.path.expanduser(local_path), "this machine")
         with ExitStack() as stack:
             there = self._open_side(remote_path, "w", use_sudo, stack)
@@ -277,6 +310,9 @@ class FileAccess(abc.ABC):
 
         :param use_sudo: read as root; what is new here is the user's own.
         """
+        from .files import LocalFileSystem
+        from .trees import Side
+
         here = Side(LocalFileSystem(), os.path.expanduser(local_path), "this machine")
         with ExitStack() as stack:
             there = self._open_side(remote_path, "r", use_sudo, stack)
@@ -285,6 +321,9 @@ class FileAccess(abc.ABC):
     def _copy_tree(
         self, source: Side, target: Side, name: str, delete: bool, progress: Progress | None
     ) -> TreeSummary:
+        from .transfers import transfer
+        from .trees import copy_tree, plan_tree
+
         plan = plan_tree(source, target, delete, self.pty.check_interrupted)
         summary = plan.summary()
         if summary.changed and not self.is_sandbox:
@@ -293,6 +332,9 @@ class FileAccess(abc.ABC):
         return summary
 
     def _open_side(self, path: str, mode: str, use_sudo: bool, stack: ExitStack) -> Side:
+        from .files import file_errors
+        from .trees import Side
+
         stack.enter_context(
             self.logger.log_file(
                 self.slug, path, mode=mode, use_sudo=use_sudo, sandbox=self.is_sandbox
@@ -332,6 +374,8 @@ class FileAccess(abc.ABC):
 
     def stat(self, path: str) -> Stat:
         """Return what is known of a file; of the one that it leads to, for a symlink."""
+        from .files import file_errors
+
         with file_errors(self.slug, path, "stat"):
             full_path = self.expand_path(path)
             with self._open_files() as files:
@@ -343,6 +387,8 @@ class FileAccess(abc.ABC):
 
     def listdir_stat(self, path: str = ".") -> list[Stat]:
         """Return what is known of all files in a directory, sorted by name."""
+        from .files import file_errors
+
         with file_errors(self.slug, path, "list"):
             full_path = self.expand_path(path)
             with self._open_files() as files:
@@ -353,6 +399,8 @@ class FileAccess(abc.ABC):
 
         :param use_sudo: look as root.
         """
+        from .files import file_errors
+
         with file_errors(self.slug, path, "look for"):
             full_path = self.expand_path(path)
             if use_sudo:

@@ -7,7 +7,7 @@ import io
 import os
 import posixpath
 import stat as stat_bits
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -17,6 +17,7 @@ from ..exceptions import ConnectionLost, DeployerException, RemoteFileError
 __all__ = [
     "FileSystem",
     "LocalFileSystem",
+    "NewFile",
     "Stat",
     "check_regular",
     "copy_stream",
@@ -59,6 +60,18 @@ class Stat:
         return stat_bits.S_IMODE(self.st_mode)
 
 
+@dataclass(frozen=True)
+class NewFile:
+    """A file that is to be made. Its permissions do not depend on the umask."""
+
+    path: str
+    content: bytes
+    mode: int
+    mtime: float
+    #: User and group, unless they are to be those of who makes it.
+    owner: tuple[int, int] | None
+
+
 class FileSystem(Protocol):
     """The file operations that a host offers directly; errors are ``OSError``.
 
@@ -67,6 +80,9 @@ class FileSystem(Protocol):
 
     def open(self, path: str, mode: str) -> BinaryIO:
         """Open for reading (``rb``), or create a new file (``xb``)."""
+
+    def open_whole(self, path: str, size: int) -> BinaryIO:
+        """Open a file of about this size that is read once, from its beginning to its end."""
 
     def stat(self, path: str) -> Stat: ...
 
@@ -97,6 +113,20 @@ class FileSystem(Protocol):
     def free_space(self, path: str) -> int | None:
         """Return how many bytes can still be written there; None where nothing tells."""
 
+    # Small files, many at once; for an error, a file has to be looked at by itself.
+
+    def read_all(self, files: Sequence[tuple[str, int]]) -> list[bytes | None]:
+        """Return what is in files of which the size is known; None for each where it is not so."""
+
+    def create_all(self, files: Sequence[NewFile]) -> list[Stat | None]:
+        """Make files; return what is known of each then, and None where anything failed.
+
+        A file that failed may be there.
+        """
+
+    def replace_all(self, moves: Sequence[tuple[str, str]]) -> list[bool]:
+        """Do :meth:`replace` many times; return of which it is done."""
+
 
 class LocalFileSystem:
     """The files of this machine."""
@@ -105,6 +135,9 @@ class LocalFileSystem:
         if mode == "rb":
             return open(path, "rb", buffering=0)
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb", 0)
+
+    def open_whole(self, path: str, size: int) -> BinaryIO:
+        return self.open(path, "rb")
 
     def stat(self, path: str) -> Stat:
         return _stat(posixpath.basename(path), os.stat(path))
@@ -154,6 +187,47 @@ class LocalFileSystem:
     def free_space(self, path: str) -> int | None:
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize if found.f_favail or not found.f_files else 0
+
+    def read_all(self, files: Sequence[tuple[str, int]]) -> list[bytes | None]:
+        return [_read(path, size) for path, size in files]
+
+    def create_all(self, files: Sequence[NewFile]) -> list[Stat | None]:
+        return [_create(file) for file in files]
+
+    def replace_all(self, moves: Sequence[tuple[str, str]]) -> list[bool]:
+        return [_replace(old, new) for old, new in moves]
+
+
+def _read(path: str, size: int) -> bytes | None:
+    with suppress(OSError), open(path, "rb", buffering=0) as file:
+        # One byte more than there should be, so that a file that has grown is noticed.
+        content = file.read(size + 1)
+        return content if len(content) == size else None
+    return None
+
+
+def _create(new: NewFile) -> Stat | None:
+    with suppress(OSError):
+        fd = os.open(new.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            # What is missing is noticed by its size.
+            os.write(fd, new.content)
+            if new.owner is not None:
+                os.fchown(fd, *new.owner)
+            os.fchmod(fd, new.mode)
+        finally:
+            os.close(fd)
+        # Once it is closed: on some file systems, that changes the time.
+        os.utime(new.path, (new.mtime, new.mtime))
+        return _stat(posixpath.basename(new.path), os.lstat(new.path))
+    return None
+
+
+def _replace(old: str, new: str) -> bool:
+    with suppress(OSError):
+        os.replace(old, new)
+        return True
+    return False
 
 
 def check_regular(found: Stat) -> None:

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from ..exceptions import ConnectionFailedException
-from ..pseudo_terminal import Pty, write_text
 
 if TYPE_CHECKING:
+    from ..pseudo_terminal import Pty
     from .relay import Stream
 
 __all__ = ["PortForwarding"]
@@ -114,6 +114,7 @@ class PortForwarding(abc.ABC):
             yield port
             return
         # Sockets take a while to import: only once there is a port.
+        from ..pseudo_terminal import write_text
         from .relay import Relays, listen_here
 
         relays = Relays(connect, lambda problem: write_text(self.pty.stderr, f"{problem}\n"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from ..pseudo_terminal import Pty, write_text
+from ..pseudo_terminal import Pty, drops_all, write_text
 from ..secret import Secret, without_frames
 from .channel import Channel
 from .credentials import Credential
@@ -50,12 +50,23 @@ _INTERRUPT_CHECK = 0.5
 class Exchange:
     """What went over a channel: all of the output, and how it ended."""
 
-    stdout: list[bytes] = field(default_factory=list)
-    stderr: list[bytes] = field(default_factory=list)
+    # It grows in place. A list of pieces would need a second copy of all to be put together.
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
     exit_status: int | None = None
     exit_signal: str | None = None
     #: False when sudo ended without having let the command through.
     started: bool = True
+
+    def take_output(self, in_pty: bool) -> tuple[str, str]:
+        """Return stdout and stderr as text, once: the bytes are gone then, since it may be much.
+
+        :param in_pty: whether a terminal has put ``\\r\\n`` for each newline.
+        """
+        out = self.stdout.replace(b"\r\n", b"\n") if in_pty else self.stdout
+        texts = tuple(data.decode(errors="surrogateescape") for data in (out, self.stderr))
+        self.stdout, self.stderr = bytearray(), bytearray()
+        return texts[0], texts[1]
 
 
 class TimedOut(Exception):
@@ -271,19 +282,19 @@ class _Loop:
         self._show_stderr(b"", True)
 
     @staticmethod
-    def _keep(data: bytes, kept: list[bytes], show: Callable[[bytes, bool], None]) -> None:
+    def _keep(data: bytes, kept: bytearray, show: Callable[[bytes, bool], None]) -> None:
         if data:
-            kept.append(data)
+            kept += data
             show(data, False)
 
     def _take(
-        self, data: bytes, kept: list[bytes], show: Callable[[bytes, bool], None], watched: bool
+        self, data: bytes, kept: bytearray, show: Callable[[bytes, bool], None], watched: bool
     ) -> None:
         if not watched or self._sudo is None or self._exchange.started:
             self._keep(data, kept, show)
             return
         heard = self._sudo.dialogue.feed(data)
-        kept.append(heard.of_sudo)
+        kept += heard.of_sudo
         # After a password that nobody typed, the new line that sudo goes to is nobody's.
         if heard.of_sudo.strip() or (heard.of_sudo and self._sudo.is_line_open):
             show(heard.of_sudo, False)
@@ -361,6 +372,8 @@ class _Loop:
 
 def _screen(stream: TextIO) -> Callable[[bytes, bool], None]:
     """Return what shows bytes on a stream, also when a character arrives in two pieces."""
+    if drops_all(stream):
+        return _show_nowhere
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     is_broken = False
 

@@ -74,9 +74,7 @@ class Staging:
                 except _Gone:
                     continue
                 self._is_ready = True
-            path = posixpath.join(self._path, _new_name())
-            _live.add(posixpath.basename(path))
-            self._made.add(path)
+            path = self._new_path()
             try:
                 made = maker(path)
             except FileNotFoundError:
@@ -103,6 +101,25 @@ class Staging:
             self._discard(path, made)
             self._go_elsewhere()
         raise OSError(errno.EBUSY, f"{self._path} comes and goes")
+
+    def make_way(self, number: int) -> list[str]:
+        """Return so many new paths in the directory, which is there; none if it cannot be made."""
+        with suppress(OSError, _Gone):
+            self._is_ready = self._is_ready or self._enter() is None
+        if not self._is_ready:
+            # There is one already: a file in it tells whether it is ours.
+            try:
+                self._discard(*self.make(lambda path: self._files.open(path, "xb")))
+            except OSError:
+                return []
+        return [self._new_path() for _ in range(number)]
+
+    def _new_path(self) -> str:
+        name = f"{_writer(os.getpid())}-{_random()}"
+        _live.add(name)
+        path = posixpath.join(self._path, name)
+        self._made.add(path)
+        return path
 
     def _go_elsewhere(self) -> None:
         """Leave the directory alone: somebody else made it, perhaps to have what we write."""
@@ -193,8 +210,10 @@ def _random() -> str:
     return os.urandom(8).hex()
 
 
-def _new_name() -> str:
-    return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}-{_random()}"
+@functools.cache
+def _writer(pid: int) -> str:
+    """Return what the names of files begin with that this process makes."""
+    return f"{_machine()}-{pid}-{_started(pid)}"
 
 
 def _is_left_over(name: str, age: float) -> bool:

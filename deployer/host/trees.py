@@ -9,18 +9,23 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, cast
 
-from .files import FileSystem, Stat, file_errors, space_errors
+from .files import FileSystem, NewFile, Stat, file_errors, space_errors
 from .staging import SUFFIX, Staging, is_staging
 from .transfers import Transfer
-from .writers import AtomicWriter
+from .writers import AtomicWriter, in_doubt
 
 __all__ = ["Plan", "Side", "TreeSummary", "copy_tree", "plan_tree"]
+
+# How much is copied between two looks at whether to go on, as with large files; and how many files
+# are open at once on the host: every system allows 256.
+_BATCH_BYTES = 256 * 1024
+_BATCH_FILES = 200
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,17 @@ class Side:
         return file_errors(self.name, self.path(relative), what)
 
 
+#: A file, and what is there under its name.
+_Wanted = tuple[Stat, Stat | None]
+
+
 @dataclass
 class _Directory:
     path: str
     source: Stat
     #: The one that is there, if there is one.
     existing: Stat | None
-    files: list[tuple[Stat, Stat | None]] = field(default_factory=list)
+    files: list[_Wanted] = field(default_factory=list)
     #: Symlinks, and where they lead.
     links: list[tuple[str, str]] = field(default_factory=list)
     #: Files with another mode, and nothing else.
@@ -202,10 +211,13 @@ def copy_tree(plan: Plan, source: Side, target: Side, moving: Transfer) -> None:
             unfinished.append(directory)
         path = target.path(directory.path)
         with Staging(target.files, posixpath.join(path, SUFFIX)) as staging:
-            for stat, old in directory.files:
-                _copy_file(
-                    _join(directory.path, stat.filename), stat, old, source, target, staging, moving
-                )
+            for files in _together(directory.files):
+                done = _copy_together(directory.path, files, source, target, staging, moving)
+                # By itself, each of the others either works or fails with a reason.
+                for stat, old in files:
+                    if stat.filename not in done:
+                        name = _join(directory.path, stat.filename)
+                        _copy_file(name, stat, old, source, target, staging, moving)
             for name, leads_to in directory.links:
                 moving.advance(0)
                 _make_link(_join(directory.path, name), leads_to, target, staging)
@@ -231,8 +243,8 @@ def _prepare(directory: _Directory, target: Side) -> bool:
     with target.errors(directory.path, "make"):
         if directory.existing is None:
             with space_errors(target.files, posixpath.dirname(path)):
-                target.files.mkdir(path, 0o700)
-            # It may have inherited a set-id bit.
+                target.files.mkdir(path, directory.source.permissions & 0o777 | 0o700)
+            # It may have inherited a set-id bit; and there is the umask.
             directory.existing = target.files.lstat(path)
         wanted = directory.permissions
         is_filled = bool(directory.files or directory.links)
@@ -242,6 +254,88 @@ def _prepare(directory: _Directory, target: Side) -> bool:
         if directory.existing.permissions != filling:
             target.files.chmod(path, filling)
         return filling != wanted
+
+
+def _together(files: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Split files into those that are copied together; a large one is alone."""
+    batch: list[_Wanted] = []
+    size = 0
+    for stat, old in files:
+        if batch and (size + stat.st_size > _BATCH_BYTES or len(batch) == _BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append((stat, old))
+        size += stat.st_size
+    if batch:
+        yield batch
+
+
+def _copy_together(
+    directory: str,
+    files: Sequence[_Wanted],
+    source: Side,
+    target: Side,
+    staging: Staging,
+    moving: Transfer,
+) -> set[str]:
+    """Copy small files of a directory; return the names of those that are in their places.
+
+    Of the others, nothing is left.
+    """
+    moving.advance(0)
+    if sum(stat.st_size for stat, _ in files) > _BATCH_BYTES:
+        return set()
+    with source.errors(directory, "read files in"):
+        contents = source.files.read_all(
+            [(source.path(_join(directory, stat.filename)), stat.st_size) for stat, _ in files]
+        )
+    read = [
+        (stat, old, content)
+        for (stat, old), content in zip(files, contents, strict=True)
+        if content is not None
+    ]
+    with target.errors(directory, "write files in"):
+        # Without a way, there are none.
+        new = [
+            (stat.filename, NewFile(path, content, stat.permissions, stat.st_mtime, _owner(old)))
+            for path, (stat, old, content) in zip(staging.make_way(len(read)), read, strict=False)
+        ]
+        made = target.files.create_all([file for _, file in new])
+        whole = []
+        for (name, file), arrived in zip(new, made, strict=True):
+            if arrived is not None and _is_as_wanted(arrived, file):
+                whole.append((name, file))
+            else:
+                staging.remove(file.path)
+        path = target.path(directory)
+        with in_doubt(f"each file in {path}"):
+            moved = target.files.replace_all(
+                [(file.path, posixpath.join(path, name)) for name, file in whole]
+            )
+    done = {}
+    for (name, file), is_moved in zip(whole, moved, strict=True):
+        if is_moved:
+            staging.moved(file.path)
+            done[name] = len(file.content)
+        else:
+            staging.remove(file.path)
+    for size in done.values():
+        moving.advance(size)
+    return set(done)
+
+
+def _owner(old: Stat | None) -> tuple[int, int] | None:
+    return (old.st_uid, old.st_gid) if old is not None and old.is_file else None
+
+
+def _is_as_wanted(arrived: Stat, wanted: NewFile) -> bool:
+    return (
+        arrived.is_file
+        and arrived.st_size == len(wanted.content)
+        and arrived.permissions == wanted.mode
+        and int(arrived.st_mtime) == int(wanted.mtime)
+        and wanted.owner in (None, (arrived.st_uid, arrived.st_gid))
+    )
 
 
 def _copy_file(
@@ -254,7 +348,7 @@ def _copy_file(
     moving: Transfer,
 ) -> None:
     with source.errors(path, "read"):
-        file = source.files.open(source.path(path), "rb")
+        file = source.files.open_whole(source.path(path), stat.st_size)
     with file, target.errors(path, "write"):
         writer = AtomicWriter(
             target.files,

@@ -15,7 +15,7 @@ from ..exceptions import ConnectionLost, DeployerException
 from .files import FileSystem, Stat, check_regular, copy_stream, space_errors
 from .staging import SUFFIX, Staging, staging_path
 
-__all__ = ["AtomicWriter", "SudoWriter", "Writer", "open_atomic"]
+__all__ = ["AtomicWriter", "SudoWriter", "Writer", "in_doubt", "open_atomic"]
 
 
 class Writer(Protocol):
@@ -124,7 +124,7 @@ class AtomicWriter:
             files.chmod(self._path, self._mode)
         if self._mtime is not None:
             files.utime(self._path, self._mtime)
-        with _in_doubt(self._target), space_errors(files, self._directory):
+        with in_doubt(self._target), space_errors(files, self._directory):
             files.replace(self._path, self._target)
         self._staging.moved(self._path)
         self._done()
@@ -199,7 +199,7 @@ class SudoWriter:
             exclusive=int(self._exclusive),
             suffix=f".root{SUFFIX}",
         )
-        with _in_doubt(self._path):
+        with in_doubt(self._path):
             self._run_as_root(script)
         self._staging.close()
 
@@ -210,7 +210,7 @@ class SudoWriter:
 
 
 @contextmanager
-def _in_doubt(path: str) -> Iterator[None]:
+def in_doubt(path: str) -> Iterator[None]:
     """Say what is not known when the connection is lost while a file takes its place."""
     try:
         yield

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..exceptions import NodeUsageError, NoSuchCell
 from ..groups import Group
@@ -50,8 +49,7 @@ class PathType(StrEnum):
     NODE_AND_NAME = "NODE_AND_NAME"
 
 
-@dataclass(frozen=True)
-class Attribute:
+class Attribute(NamedTuple):
     """A property or a query of a node; reading it would evaluate it."""
 
     name: str

@@ -6,88 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..secret import knows_secrets, redact
 
-__all__ = [
-    "DummyLoggerInterface",
-    "Entry",
-    "FileEntry",
-    "ForkEntry",
-    "GroupEntry",
-    "Logger",
-    "LoggerInterface",
-    "RunEntry",
-]
+# Imported once there is something to report: a terminal is opened, and completes, without.
+if TYPE_CHECKING:
+    from .entries import Entry, FileEntry, ForkEntry, GroupEntry, RunEntry
 
-
-@dataclass(eq=False, kw_only=True)
-class Entry:
-    """Something that takes time. It is filled in while it runs, and complete at its end."""
-
-    #: Seconds since the epoch.
-    started: float = field(default_factory=time.time)
-    #: Seconds it took; None while it runs.
-    duration: float | None = None
-    #: What it raised, if it did.
-    error: BaseException | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it ended, and well."""
-        return self.duration is not None and self.error is None
-
-
-@dataclass(eq=False)
-class GroupEntry(Entry):
-    """A call of an action, and everything that happens in it.
-
-    Of the arguments, texts are without secrets, also those in lists, tuples, sets and dicts. Other
-    objects are passed as they are.
-    """
-
-    name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class RunEntry(Entry):
-    """A command on a host."""
-
-    host: str
-    command: str
-    use_sudo: bool = False
-    user: str | None = None
-    sandbox: bool = False
-    interactive: bool = False
-    #: None while it runs, and when a signal ended it.
-    exit_status: int | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it ended with the exit status 0."""
-        return super().succeeded and self.exit_status == 0
-
-
-@dataclass(eq=False)
-class FileEntry(Entry):
-    """A file on a host that is opened."""
-
-    host: str
-    path: str
-    mode: str
-    use_sudo: bool = False
-    sandbox: bool = False
-
-
-@dataclass(eq=False)
-class ForkEntry(Entry):
-    """A part that runs beside others, such as one cell of a parallel node."""
-
-    name: str
+__all__ = ["DummyLoggerInterface", "Logger", "LoggerInterface"]
 
 
 class Logger:
@@ -176,7 +103,7 @@ class _Attachment:
             log.exception("The hook %r of the logger %r failed", hook, self.logger)
 
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound="Entry")
 
 
 class LoggerInterface:
@@ -212,6 +139,8 @@ class LoggerInterface:
     @contextmanager
     def group(self, name: str, /, *args: Any, **kwargs: Any) -> Iterator[GroupEntry]:
         """Report what happens in the ``with`` block as one action."""
+        from .entries import GroupEntry
+
         group = GroupEntry(name, _redact_all(args), _redact_all(kwargs))
         with self._report(group, "enter_group", "leave_group") as entry:
             yield entry
@@ -228,6 +157,8 @@ class LoggerInterface:
         interactive: bool = False,
     ) -> Iterator[RunEntry]:
         """Report a command; the caller sets ``entry.exit_status`` before the block ends."""
+        from .entries import RunEntry
+
         run = RunEntry(host, redact(command), use_sudo, user, sandbox, interactive)
         with self._report(run, "start_run", "end_run") as entry:
             yield entry
@@ -237,12 +168,16 @@ class LoggerInterface:
         self, host: str, path: str, *, mode: str, use_sudo: bool = False, sandbox: bool = False
     ) -> Iterator[FileEntry]:
         """Report a file that is open during the ``with`` block."""
+        from .entries import FileEntry
+
         file = FileEntry(host, redact(path), mode, use_sudo, sandbox)
         with self._report(file, "start_file", "end_file") as entry:
             yield entry
 
     def fork(self, name: str) -> LoggerInterface:
         """Return an interface of its own for a part that runs beside others."""
+        from .entries import ForkEntry
+
         entry = ForkEntry(name)
         forked = LoggerInterface()
         forked._attachments = tuple(a.fork(entry) for a in self._attachments)

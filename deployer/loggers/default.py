@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from .. import printing
 from ..exceptions import ActionException
 from ..pseudo_terminal import write_text
 from ..secret import redact
 from ..utils.colours import paint, shows_colours
-from .base import Entry, FileEntry, ForkEntry, GroupEntry, Logger, RunEntry
+from .base import Logger
+
+if TYPE_CHECKING:
+    from .entries import Entry, FileEntry, ForkEntry, GroupEntry, RunEntry
 
 __all__ = ["DefaultLogger", "IndentedDefaultLogger"]
 
@@ -111,6 +114,8 @@ class IndentedDefaultLogger(DefaultLogger):
 
 def describe(entry: Entry) -> str:
     """Say in a line what an entry is about, without its host."""
+    from .entries import FileEntry, ForkEntry, GroupEntry, RunEntry
+
     match entry:
         case RunEntry():
             sudo = "sudo " + (f"-u {entry.user} " if entry.user else "") if entry.use_sudo else ""
@@ -125,6 +130,8 @@ def describe(entry: Entry) -> str:
 
 def describe_end(entry: Entry) -> str:
     """Say in a few words how an entry ended, and how long it took."""
+    from .entries import RunEntry
+
     if entry.duration is None:
         return "unfinished"
     if isinstance(entry, RunEntry) and entry.exit_status is not None:

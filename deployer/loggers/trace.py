@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .base import Entry, FileEntry, ForkEntry, GroupEntry, Logger, RunEntry
+from .base import Logger
 from .default import describe, describe_end, describe_error
+from .entries import Entry, FileEntry, ForkEntry, GroupEntry, RunEntry
 
 __all__ = ["TraceEntry", "TraceLogger"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -15,7 +14,6 @@ from ..exceptions import (
     NodeUsageError,
     ParallelActionException,
 )
-from ..parallel import Job, Outcome, RunOptions, run
 from .decorators import get_batches, is_isolated_later, needs_one_cell, suppresses_result
 from .isolation import (
     explain_lack_of_hosts,
@@ -27,7 +25,9 @@ from .isolation import (
     show_in_env,
 )
 
+# What runs actions in parallel is imported when one is called.
 if TYPE_CHECKING:
+    from ..parallel import Job, Outcome, RunOptions
     from ..pseudo_terminal import Pty
     from .base import Node
     from .env import Env
@@ -224,6 +224,8 @@ class EnvAction(_Wrapper):
 
             outcomes = run_in_shards(self, cells, args, kwargs, options)
         else:
+            from ..parallel import run
+
             jobs = [self._make_job(cell, args, kwargs, options) for cell in cells]
             outcomes = run(self._env._node_pty, jobs, options, self.full_name)
         return _collect(dict(zip(cells, outcomes, strict=True)))
@@ -254,6 +256,8 @@ class EnvAction(_Wrapper):
     def _make_job(
         self, cell: Env, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: RunOptions
     ) -> Job[Any]:
+        from ..parallel import Job
+
         name = get_cell_name(cell._node_bare)
         # Here, and not in the thread of the cell: loggers see in what action it was called.
         logger = cell._node_logger.fork(name)
@@ -314,6 +318,10 @@ class _ShownAction(EnvAction):
         hosts = self._env.hosts
         if not self.node._node_is_isolated or len(hosts) != 1:
             return super().__call__(*args, **kwargs)
+        from dataclasses import replace
+
+        from ..parallel import run
+
         options = self._env._node_options
         job = self._make_job(self._env, args, kwargs, options)
         job = replace(job, name=hosts[0].slug, hosts=tuple(hosts.get_hosts()))

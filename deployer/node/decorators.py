@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..parallel import RunOptions
+if TYPE_CHECKING:
+    from ..parallel import RunOptions
 
 __all__ = [
     "alias",
@@ -65,6 +66,8 @@ def serial(*sizes: int | str, max_failures: int | str = 0) -> Callable[[F], F]:
     :param max_failures: how many cells may fail before no more are begun: a number, or a share of
         all cells.
     """
+    from ..parallel import RunOptions
+
     # Checked here, where the traceback shows the line.
     changes = RunOptions(batches=sizes, max_failures=max_failures)
     if not sizes:

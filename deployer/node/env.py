@@ -6,12 +6,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
-from ..console import Console
 from ..exceptions import NodeUsageError
 from ..host_container import HostContainer, HostsContainer
-from ..loggers import DefaultLogger, DummyLoggerInterface, LoggerInterface
-from ..parallel import RunOptions
-from ..pseudo_terminal import DummyPty, Pty
 from ..utils.spelling import find_nearest
 from .action import Action, EnvAction
 from .base import Node
@@ -19,8 +15,13 @@ from .descriptors import ActionDescriptor, ChildNodeDescriptor, find_attribute
 from .isolation import explain_lack_of_hosts, get_full_name, get_roles
 from .metaclass import NodeBase
 
+# Imported when there is an Env: to define nodes, and to say what there is, takes none.
 if TYPE_CHECKING:
+    from ..console import Console
     from ..host import Host
+    from ..loggers import LoggerInterface
+    from ..parallel import RunOptions
+    from ..pseudo_terminal import Pty
 
 __all__ = ["Env", "as_env"]
 
@@ -45,11 +46,11 @@ class Env:
         "__weakref__",
         "_node_bare",
         "_node_envs",
+        "_node_given_options",
         "_node_host",
         "_node_hosts",
         "_node_is_sandbox",
         "_node_logger",
-        "_node_options",
         "_node_pty",
     )
 
@@ -57,7 +58,7 @@ class Env:
     _node_pty: Pty
     _node_logger: LoggerInterface
     _node_is_sandbox: bool
-    _node_options: RunOptions
+    _node_given_options: RunOptions | None
     _node_envs: dict[Node, Env]
     _node_host: HostContainer | None
     _node_hosts: HostsContainer | None
@@ -72,11 +73,14 @@ class Env:
     ) -> None:
         if not isinstance(type(node), NodeBase):
             raise NodeUsageError(f"Env() takes a node, not {node!r}{_show_remedy(node)}")
+        from ..loggers import DummyLoggerInterface
+        from ..pseudo_terminal import DummyPty
+
         self._node_set("_node_bare", node)
         self._node_set("_node_pty", pty if pty is not None else DummyPty(keeps_output=False))
         self._node_set("_node_logger", logger if logger is not None else DummyLoggerInterface())
         self._node_set("_node_is_sandbox", is_sandbox)
-        self._node_set("_node_options", options if options is not None else RunOptions())
+        self._node_set("_node_given_options", options)
         self._node_set("_node_envs", {node: self})
         self._node_set("_node_host", None)
         self._node_set("_node_hosts", None)
@@ -84,6 +88,9 @@ class Env:
     @classmethod
     def default_from_node(cls, node: Node) -> Env:
         """Return an Env in the terminal of this process, whose default logger shows what runs."""
+        from ..loggers import DefaultLogger, LoggerInterface
+        from ..pseudo_terminal import Pty
+
         pty = Pty()
         logger = LoggerInterface()
         logger.attach(DefaultLogger())
@@ -116,6 +123,8 @@ class Env:
     @property
     def console(self) -> Console:
         """Asks and shows things on the terminal that the action runs in."""
+        from ..console import Console
+
         return Console(self._node_pty)
 
     @property
@@ -128,7 +137,7 @@ class Env:
         """Return the root of another tree, in the same environment."""
         if not _is_node_class(node_class):
             raise NodeUsageError(f"initialize_node() takes a node class, not {node_class!r}")
-        return self._node_copy(node_class(), self._node_options)
+        return self._node_copy(node_class(), self._node_given_options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the default action of the node, its ``__call__``."""
@@ -184,6 +193,17 @@ class Env:
     def __class__(self) -> type:
         return type(self._node_bare)
 
+    @property
+    def _node_options(self) -> RunOptions:
+        """How what runs in parallel is carried out; made when it is first needed."""
+        options = self._node_given_options
+        if options is None:
+            from ..parallel import RunOptions
+
+            options = RunOptions()
+            self._node_set("_node_given_options", options)
+        return options
+
     def _node_set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
@@ -191,12 +211,12 @@ class Env:
         """Return the Env of another node of the tree, the same one each time."""
         env = self._node_envs.get(node)
         if env is None:
-            env = self._node_copy(node, self._node_options)
+            env = self._node_copy(node, self._node_given_options)
             object.__setattr__(env, "_node_envs", self._node_envs)
             self._node_envs[node] = env
         return env
 
-    def _node_copy(self, node: Node, options: RunOptions) -> Env:
+    def _node_copy(self, node: Node, options: RunOptions | None) -> Env:
         return Env(node, self._node_pty, self._node_logger, self._node_is_sandbox, options)
 
     def _node_with_options(self, options: RunOptions) -> Env:

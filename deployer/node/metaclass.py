@@ -8,7 +8,6 @@ to do more when they are subclassed use ``__init_subclass__``.
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +36,9 @@ from .role_mapping import RoleMapping, Roles
 __all__ = ["NodeBase", "ParallelNodeBase"]
 
 T = TypeVar("T")
+
+# As in ``inspect``, which takes half as long to import as Python takes to start.
+_CO_VARARGS = 0x04
 
 #: What every Env has itself, so that a node's attribute of that name would never be seen.
 RESERVED = (
@@ -312,7 +314,7 @@ def _check_function(owner: str, name: str, function: types.FunctionType) -> None
     if function is required_property:
         raise NodeDefinitionError(f"{owner}.{name}: call it, {name} = required_property()")
     code = function.__code__
-    if not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
+    if not code.co_argcount and not code.co_flags & _CO_VARARGS:
         raise NodeDefinitionError(
             f"{owner}.{name}() is an action, which is given its node: "
             f"write {name}(self), or make it a @staticmethod"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..utils.folding import NamePattern, parse
+from .choices import DEFAULT_FAN_OUT
 
-__all__ = ["DEFAULT_FAN_OUT", "RunOptions", "split_into_batches"]
+# Most runs have neither.
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
-#: How many jobs run at once. Between 8 and 64 the time for many hosts is the same; more threads
-#: than that only cost memory and switches.
-DEFAULT_FAN_OUT = 64
+    from ..utils.folding import NamePattern
+
+__all__ = ["RunOptions", "split_into_batches"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.hosts, str):
+            from ..utils.folding import parse
+
             object.__setattr__(self, "hosts", parse(self.hosts))
         for name, least in (("fan_out", 1), ("shard_size", 1), ("retries", 0)):
             value = getattr(self, name)

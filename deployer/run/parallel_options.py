@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..exceptions import NodeUsageError
-from ..inspection import Inspector
-from ..node import Env
 from ..node.isolation import get_roles
-from ..parallel import DEFAULT_FAN_OUT, RunOptions
-from ..parallel.views import OUTPUTS
-from ..pseudo_terminal import Presentation
-from ..utils.folding import parse
+from ..parallel.choices import DEFAULT_FAN_OUT, OUTPUTS
 from ..utils.spelling import find_nearest
+
+# What an option stands for is imported when it is given.
+if TYPE_CHECKING:
+    from ..node import Env
+    from ..parallel import RunOptions
+    from ..pseudo_terminal import Presentation
 
 __all__ = ["add_parallel_options", "check_hosts", "make_options", "make_presentation"]
 
@@ -55,8 +56,16 @@ def add_parallel_options(parser: argparse.ArgumentParser, with_defaults: bool = 
         parser.set_defaults(**_DEFAULTS)
 
 
-def make_options(arguments: argparse.Namespace) -> RunOptions:
-    """Return the options that were given; raise NodeUsageError for hosts that cannot be meant."""
+def make_options(arguments: argparse.Namespace) -> RunOptions | None:
+    """Return the options that were given, None when none was.
+
+    Raise NodeUsageError for hosts that cannot be meant.
+    """
+    if all(getattr(arguments, name) == default for name, default in _DEFAULTS.items()):
+        return None
+    from ..parallel import RunOptions
+    from ..utils.folding import parse
+
     try:
         hosts = None if arguments.hosts is None else parse(arguments.hosts)
     except ValueError as error:
@@ -77,19 +86,25 @@ def make_presentation(
     :param words: the words of the command line, for one that runs the same again.
     """
 
+    from ..pseudo_terminal import Presentation
+
     options = words[: len(words) - len(arguments.words)]
 
     def make_rerun(hosts: str) -> str:
+        import shlex
+
         return shlex.join([program, *_with_hosts(options, arguments.words, hosts)])
 
     can_rerun = arguments.command == "run" and arguments.words
     return Presentation(arguments.output, arguments.outdir, make_rerun if can_rerun else None)
 
 
-def check_hosts(env: Env, options: RunOptions) -> None:
+def check_hosts(env: Env, options: RunOptions | None) -> None:
     """Raise NodeUsageError when some of the hosts to run on are none of the tree's."""
-    if options.hosts is None:
+    if options is None or options.hosts is None:
         return
+    from ..inspection import Inspector
+
     names = dict.fromkeys(_list_names(env))
     for wanted in options.hosts.unmatched(names):
         nearest = find_nearest(wanted.removeprefix("!"), list(names))
@@ -100,6 +115,8 @@ def check_hosts(env: Env, options: RunOptions) -> None:
 
 
 def _list_names(env: Env) -> Iterator[str]:
+    from ..inspection import Inspector
+
     for node in (env, *Inspector(env).walk()):
         for hosts in get_roles(node._node_bare).values():
             yield from (host.slug for host in hosts)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..cli import Token, make_reader, parse
 from ..cli.reader import is_terminal
 from ..failures import describe_failure
-from ..loggers import DefaultLogger, Logger, LoggerInterface
+from ..loggers import LoggerInterface
+from ..loggers.default import DefaultLogger
 from ..node import Env, Node
-from ..parallel import RunOptions
 from ..pseudo_terminal import Presentation, Pty, write_text
 from ..shell import DeploymentShell
 from ..shell.execution import Outcome
 from ..shell.navigation import find_node
 from .terminal import OneAtATimePty
+
+if TYPE_CHECKING:
+    from ..loggers import Logger
+    from ..parallel import RunOptions
 
 __all__ = ["make_env", "run_action", "run_scp", "run_shell"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import DeployerException
 from ..inspection import Inspector
@@ -33,8 +32,7 @@ class UsageError(DeployerException):
     """A command of the shell was used in a way that it cannot be."""
 
 
-@dataclass(frozen=True)
-class Builtin:
+class Builtin(NamedTuple):
     """A command of the shell: what it does with the words after its name, and its help."""
 
     run: Callable[[DeploymentShell, Sequence[Token]], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,13 @@ from ..cli.completion import Candidate
 from ..cli.grammar import Token
 from ..inspection import Inspector
 from .builtins import BUILTINS
-from .display import describe_usage, get_node_doc, get_summary
+from .display import describe_usage, get_node_doc, get_signature, get_summary
 from .execution import get_action
 from .navigation import NotFound, find_node, find_target
 
 if TYPE_CHECKING:
+    import inspect
+
     from ..node import Env
     from .state import ShellState
 
@@ -62,7 +63,7 @@ def _list_runnable(node: Env, words: Sequence[str], word: str) -> Iterator[Candi
         except NotFound:
             return
         if target.action_name is not None:
-            parameters = inspect.signature(get_action(target)).parameters
+            parameters = get_signature(get_action(target)).parameters
             yield from _list_parameters(parameters, target.arguments, word)
         if target.arguments or Inspector(target.node).has_action(words[-1].rpartition(".")[2]):
             return
@@ -93,7 +94,7 @@ def _list_nodes(
                 yield Candidate(f":{isolation.name}", "one cell of the array")
     if with_actions:
         for action in inspector.get_actions(include_private=private):
-            help = get_summary(action.__doc__) or describe_usage("", inspect.signature(action))
+            help = get_summary(action.__doc__) or describe_usage("", get_signature(action))
             yield Candidate(prefix + action.name, help.strip(), action.name)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import pprint
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +9,10 @@ from ..host.result import RunResult
 from ..inspection import Inspector
 from ..node import Isolation, Node, ParallelActionResult, ParallelNode
 from ..utils.columns import display_width, shorten
-from ..utils.folding import fold
-from ..utils.transcript import group_equal
 
 if TYPE_CHECKING:
+    import inspect
+
     from ..node import Env
 
 __all__ = [
@@ -22,9 +20,18 @@ __all__ = [
     "describe_node",
     "describe_result",
     "describe_usage",
+    "get_signature",
     "get_summary",
     "in_two_columns",
 ]
+
+
+def get_signature(action: Callable[..., Any]) -> inspect.Signature:
+    """Return the parameters of an action."""
+    # Imported here, as it takes half as long as Python's start.
+    import inspect
+
+    return inspect.signature(action)
 
 
 def get_summary(doc: str | None) -> str:
@@ -38,7 +45,7 @@ def get_node_doc(node: Env) -> str:
         if cls in (Node, ParallelNode):
             break
         if cls.__doc__:
-            return inspect.cleandoc(cls.__doc__).strip()
+            return _clean(cls.__doc__)
     return ""
 
 
@@ -63,8 +70,8 @@ def describe_usage(name: str, signature: inspect.Signature) -> str:
 
 def describe_action(name: str, action: Callable[..., Any]) -> str:
     """Say how an action is called, and what it does."""
-    doc = inspect.cleandoc(action.__doc__ or "").strip()
-    usage = describe_usage(name, inspect.signature(action))
+    doc = _clean(action.__doc__ or "")
+    usage = describe_usage(name, get_signature(action))
     return f"usage: {usage}" + (f"\n\n{doc}" if doc else "")
 
 
@@ -93,7 +100,7 @@ def list_childnodes(node: Env) -> list[tuple[str, str]]:
 def list_actions(node: Env) -> list[tuple[str, str]]:
     """Return how a node's public actions are called, with their summaries."""
     return [
-        (describe_usage(action.name, inspect.signature(action)), get_summary(action.__doc__))
+        (describe_usage(action.name, get_signature(action)), get_summary(action.__doc__))
         for action in Inspector(node).get_actions(include_private=False)
     ]
 
@@ -133,7 +140,19 @@ def describe_result(value: Any) -> str:
             return ""
         case ParallelActionResult():
             results = {Isolation((), c).name: describe_result(v) for c, v in value.items()}
+            from ..utils.folding import fold
+            from ..utils.transcript import group_equal
+
             # What many cells returned alike stands there once.
             grouped = group_equal({name: text for name, text in results.items() if text})
             return "\n".join(f"{fold(names)}: {text}" for names, text in grouped)
-    return pprint.pformat(value)
+    from pprint import pformat
+
+    return pformat(value)
+
+
+def _clean(doc: str) -> str:
+    """Return a docstring without its indentation."""
+    from inspect import cleandoc
+
+    return cleandoc(doc).strip()

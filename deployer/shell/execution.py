@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cli.grammar import Token
 from ..cli.line_shell import Status
@@ -20,6 +18,10 @@ from ..failures import leaf_errors
 from ..inspection import Inspector
 from .navigation import NotFound, Target
 
+if TYPE_CHECKING:
+    import inspect
+    from pathlib import Path
+
 __all__ = ["CallError", "Outcome", "bind_arguments", "call", "get_action"]
 
 
@@ -27,8 +29,7 @@ class CallError(DeployerException, TypeError):
     """An action cannot be called with these words."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call ended: with a value, or with an error."""
 
     value: Any = None
@@ -54,6 +55,9 @@ def get_action(target: Target) -> Any:
 
 def call(action: Callable[..., Any], arguments: Sequence[Token]) -> Outcome:
     """Call an action; raise CallError, before anything has run, if the words do not fit it."""
+    # Imported here, as it takes half as long as Python's start.
+    import inspect
+
     args, kwargs = bind_arguments(inspect.signature(action), arguments)
     try:
         return Outcome(value=action(*args, **kwargs))
@@ -125,7 +129,7 @@ def _convert_all(parameter: inspect.Parameter, value: Any) -> Any:
 
 
 def _convert(parameter: inspect.Parameter, text: str) -> Any:
-    converter, expected = _CONVERTERS.get(parameter.annotation, (str, ""))
+    converter, expected = _get_converters().get(parameter.annotation, (str, ""))
     try:
         return converter(text)
     except ValueError:
@@ -142,17 +146,24 @@ def _parse_bool(text: str) -> bool:
 
 
 def _parse_path(text: str) -> Path:
+    from pathlib import Path
+
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # No such user.
         raise ValueError(text) from error
 
 
-# By annotation; annotations are text where their module postpones them.
-_CONVERTERS: dict[Any, tuple[Callable[[str], Any], str]] = {
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    bool: (_parse_bool, "yes or no"),
-    Path: (_parse_path, "a path"),
-}
-_CONVERTERS |= {kind.__name__: converter for kind, converter in _CONVERTERS.items()}
+@cache
+def _get_converters() -> dict[Any, tuple[Callable[[str], Any], str]]:
+    """Return what converts a text, and what it has to be, by annotation."""
+    from pathlib import Path
+
+    converters: dict[Any, tuple[Callable[[str], Any], str]] = {
+        int: (int, "a whole number"),
+        float: (float, "a number"),
+        bool: (_parse_bool, "yes or no"),
+        Path: (_parse_path, "a path"),
+    }
+    # Annotations are text where their module postpones them.
+    return converters | {kind.__name__: converter for kind, converter in converters.items()}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..cli.completion import did_you_mean
 from ..cli.grammar import Token
@@ -28,8 +27,7 @@ class NotFound(DeployerException, LookupError):
     """There is no such node or action."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What a line is about: an action of a node, with arguments; or a node, with none."""
 
     node: Env

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from ..cli.completion import Completion, complete, did_you_mean
@@ -120,7 +119,7 @@ class DeploymentShell(LineShell):
         before = self.pty.presentation
         if self._program is not None and before.make_rerun is None:
             make_rerun = partial(make_command, self._program, target)
-            self.pty.presentation = replace(before, make_rerun=make_rerun)
+            self.pty.presentation = before._replace(make_rerun=make_rerun)
         try:
             yield
         finally:

@@ -23,11 +23,12 @@ from . import dial, tuning
 from .config import Gateway, HostSettings, Settings, resolve
 from .forwarded_agent import ForwardedAgent
 from .gateways import check_for_circle, gateways
+from .next_session import NextSession
 from .sessions import NoRoom, Place, Sessions, holding_one, holds_one
-from .sftp import SFTPFileSystem, is_alive
 
 if TYPE_CHECKING:
     from .connection_pool import ConnectionPool
+    from .sftp import SFTPFileSystem
 
 __all__ = ["Connection"]
 
@@ -74,6 +75,7 @@ class Connection:
         self._state = threading.Lock()
         self._users = 0
         self._idle_sftp: paramiko.SFTPClient | None = None
+        self._next = NextSession()
         #: For those who hold a session and need one more, where there is no room for it.
         self._further: Connection | None = None
         self.home_directories: dict[str | None, str] = {}
@@ -119,17 +121,20 @@ class Connection:
                 with contextlib.suppress(*tuning.BROKEN):
                     channel = live.transport.open_session(timeout=timeout)
                     stack.callback(tuning.close_channel, channel)
-                    tuning.bound_replies(channel, timeout)
+                    tuning.prepare_session(channel, timeout)
             yield channel
 
     @contextlib.contextmanager
     def sftp(self, pty: Pty) -> Iterator[SFTPFileSystem]:
         """Give the files of the host, by an SFTP client that nobody else uses meanwhile."""
+        # Imported here, as hosts are connected to that nobody wants the files of.
+        from .sftp import SFTPFileSystem
+
         # Shared by threads, one client drops replies that are another's.
         client = self._take_idle_sftp() or self._new_sftp(pty)
         try:
             with holding_one():
-                yield SFTPFileSystem(client, self._lost)
+                yield SFTPFileSystem(client, self._lost, self.spare_session)
         except Exception:
             self._give_back(client)
             raise
@@ -158,6 +163,8 @@ class Connection:
         return client
 
     def _give_back(self, client: paramiko.SFTPClient) -> None:
+        from .sftp import is_alive
+
         live = self._live
         with self._state:
             is_ours = live is not None and _transport(client) is live.transport
@@ -170,15 +177,26 @@ class Connection:
     def _take_idle_sftp(self) -> paramiko.SFTPClient | None:
         with self._state:
             client, self._idle_sftp = self._idle_sftp, None
-        if client is not None and not is_alive(client):
-            _close_sftp(client)
-            client = None
+        if client is not None:
+            from .sftp import is_alive
+
+            if not is_alive(client):
+                _close_sftp(client)
+                client = None
         return client
 
-    def _close_idle_sftp(self) -> None:
+    def _make_room(self) -> None:
+        """Give up the sessions that are only kept for later."""
         client = self._take_idle_sftp()
         if client is not None:
             _close_sftp(client)
+        self._next.give_up()
+
+    def open_ahead(self) -> None:
+        """Open the session of the next command while this one runs, where that saves it time."""
+        live = self._live
+        if live is not None and live.sessions.are_worth_opening_ahead:
+            self._next.open(live.transport, live.sessions)
 
     def _new_session(self, pty: Pty, stack: contextlib.ExitStack) -> tuple[paramiko.Channel, _Live]:
         """Return a session; ``stack`` is to close it and to give its place back."""
@@ -201,15 +219,19 @@ class Connection:
         return self._further._new_session(pty, stack)
 
     def _session_of(self, live: _Live, pty: Pty, stack: contextlib.ExitStack) -> paramiko.Channel:
-        place = stack.enter_context(
-            live.sessions.place(
-                self._close_idle_sftp, pty.check_interrupted, may_wait=not holds_one()
+        channel = self._next.take(live.transport, live.sessions, live.settings.timeout, stack)
+        if channel is None:
+            place = stack.enter_context(
+                live.sessions.place(
+                    self._make_room, pty.check_interrupted, may_wait=not holds_one()
+                )
             )
-        )
-        channel = self._open_session(live, place)
+            begun = time.monotonic()
+            channel = self._open_session(live, place)
+            live.sessions.opened(time.monotonic() - begun)
         stack.callback(tuning.close_channel, channel)
         # Under load a reply may take as long as everything else together.
-        tuning.bound_replies(channel, 3 * live.settings.timeout)
+        tuning.prepare_session(channel, 3 * live.settings.timeout)
         return channel
 
     def _open_session(self, live: _Live, place: Place) -> paramiko.Channel:
@@ -365,6 +387,7 @@ class Connection:
             live.transport.close()
         if client is not None:
             _close_sftp(client)
+        self._next.forget()
         if live is not None and live.via is not None:
             live.via.let_go()
 

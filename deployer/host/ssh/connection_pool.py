@@ -7,6 +7,10 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+# Imports paramiko as it is to be, before all others do.
+from . import tuning  # noqa: F401 - for that
+
+# isort: split
 from . import dial, sessions
 from .config import Gateway
 from .connection import Connection

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import paramiko
 
-from ..command import through_login_shell
 from . import tuning
+from .scripts import start_script
 
 __all__ = ["ending_what_is_left"]
 
@@ -22,7 +22,7 @@ __all__ = ["ending_what_is_left"]
 _SCRIPT = r"""
 find() { sed -n "/) Z /d; $1 s/^\([0-9]*\) .*) . $2 .*/\1/p" /proc/[0-9]*/stat 2>/dev/null; }
 before=$(find '' "$PPID")
-echo ready
+echo "$mark"
 read -r _ || exit 0
 for pause in 0.05 0.1 0.2 0.4; do
     gone=
@@ -62,14 +62,8 @@ def ending_what_is_left(session: paramiko.Channel | None) -> Iterator[None]:
 def _watch(session: paramiko.Channel) -> Callable[[], None] | None:
     # It is an improvement where it works, and no reason to fail where it does not.
     with contextlib.suppress(*tuning.BROKEN):
-        session.settimeout(_ANSWER)
-        session.exec_command(through_login_shell("/bin/sh", _SCRIPT).encode())
-        # A start-up file of the login shell may print something first.
-        printed = b""
-        while not printed.endswith(b"ready\n"):
-            if not (data := session.recv(4096)):
-                return None
-            printed += data
+        if start_script(session, _SCRIPT, _ANSWER) is None:
+            return None
 
         def finish() -> None:
             with contextlib.suppress(*tuning.BROKEN):

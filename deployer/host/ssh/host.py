@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 from ...exceptions import ConnectionLost
 from ...secret import Secret
 from ..base import Host
-from ..channel import Channel
-from ..command import shell_path, through_login_shell
-from ..credentials import Account
-from ..files import FileSystem
 
 if TYPE_CHECKING:
+    from ..channel import Channel
+    from ..credentials import Account
+    from ..files import FileSystem
     from ..relay import Stream
     from .connection import Connection
 
@@ -90,17 +89,19 @@ class SSHHost(Host):
         from .channel import SSHChannel
 
         if self.shell:
+            from ..command import through_login_shell
+
             line = through_login_shell(self.shell, line)
-        with self._connection.session(self.pty) as session:
+        connection = self._connection
+        with connection.session(self.pty) as session:
             waker = tuning.Waker()
             tuning.attach_waker(session, waker)
             try:
                 # Meanwhile, a server may have been waited for.
                 self.pty.check_interrupted()
-                if in_pty:
-                    rows, columns = self.pty.get_size()
-                    session.get_pty(self.pty.term, columns, rows)
-                session.exec_command(line.encode(errors="surrogateescape"))
+                terminal = (self.pty.term, *self.pty.get_size()) if in_pty else None
+                command = line.encode(errors="surrogateescape")
+                tuning.start_command(session, command, terminal, connection.open_ahead)
             except tuning.BROKEN as error:
                 waker.close()
                 reason = tuning.reason_of_end(session) or error
@@ -112,7 +113,7 @@ class SSHHost(Host):
                 waker.close()
                 raise
             try:
-                yield SSHChannel(session, waker, in_pty, self._connection)
+                yield SSHChannel(session, waker, in_pty, connection)
             finally:
                 # Closed first: what still arrives then wakes nobody.
                 tuning.close_channel(session)
@@ -148,6 +149,8 @@ class SSHHost(Host):
                 with self._open_files() as files:
                     known[None] = files.real_path(".")
             else:
+                from ..command import shell_path
+
                 found = self._run_outside(f"echo {shell_path('~' + username)}")
                 known[username] = self._home_of(username, found.removesuffix("\n"))
         return known[username]

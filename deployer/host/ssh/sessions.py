@@ -19,6 +19,10 @@ __all__ = [
 
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
+# Seconds that opening a session takes at least where it is worth while to open the next one ahead;
+# on the same machine it takes a third of that. And how many it takes to know.
+_FAR = 0.001
+_OPENED = 2
 # How often a server may refuse the only session, while it still closes earlier ones.
 _ATTEMPTS_ALONE = 10
 # How often one who may not wait asks again: a session that ended here may count there for a moment.
@@ -39,6 +43,25 @@ class Sessions:
         self._limit = MAX_SESSIONS
         self._open = 0
         self._waiting = 0
+        self._opened = 0
+        self._fastest = float("inf")
+        #: Whether the server has refused one that was opened ahead.
+        self.refuses_ahead = False
+
+    def opened(self, seconds: float) -> None:
+        """Note how long it took to open one."""
+        self._opened += 1
+        self._fastest = min(self._fastest, seconds)
+
+    @property
+    def are_worth_opening_ahead(self) -> bool:
+        """Whether to open one for whoever comes next: several did, and each had to wait for it."""
+        return (
+            self._opened >= _OPENED
+            and self._fastest >= _FAR
+            and not self.refuses_ahead
+            and not self.are_wanted
+        )
 
     @property
     def are_wanted(self) -> bool:

@@ -6,16 +6,17 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 import paramiko
 
 from ...exceptions import ConnectionLost
 from ..command_stream import CommandStream
-from ..files import Stat
+from ..files import NewFile, Stat
 from . import tuning
 from .interrupts import interrupts_wait
+from .whole_files import LARGE, CatWriter, SpareSession, open_reader, open_writer
 
 __all__ = ["SFTPFileSystem", "is_alive", "sftp_over"]
 
@@ -24,11 +25,18 @@ class SFTPFileSystem:
     """File operations by an SFTP client; paths are absolute.
 
     :param lost: makes the error for a connection that broke.
+    :param spare: gives one more session, for large files.
     """
 
-    def __init__(self, client: paramiko.SFTPClient, lost: Callable[[], ConnectionLost]) -> None:
+    def __init__(
+        self,
+        client: paramiko.SFTPClient,
+        lost: Callable[[], ConnectionLost],
+        spare: SpareSession | None = None,
+    ) -> None:
         self._client = client
         self._lost = lost
+        self._spare = spare
 
     @contextlib.contextmanager
     def exchange(self) -> Iterator[None]:
@@ -61,7 +69,17 @@ class SFTPFileSystem:
     def open(self, path: str, mode: str) -> BinaryIO:
         with self.exchange():
             file = self._client.open(_encode(path), "rb" if mode == "rb" else "xwb")
-            return cast(BinaryIO, (_Reader if mode == "rb" else _Writer)(self, file))
+        return cast(BinaryIO, _Reader(self, file) if mode == "rb" else _Writer(self, file, path))
+
+    def open_whole(self, path: str, size: int) -> BinaryIO:
+        found = None
+        if size >= LARGE and self._spare is not None:
+            found = open_reader(self._spare, path, self._lost)
+        return self.open(path, "rb") if found is None else cast(BinaryIO, found)
+
+    def append_to(self, path: str) -> CatWriter | None:
+        """Return what writes more to a file; None where SFTP is to do it."""
+        return None if self._spare is None else open_writer(self._spare, path, self._lost)
 
     def stat(self, path: str) -> Stat:
         with self.exchange():
@@ -74,7 +92,11 @@ class SFTPFileSystem:
     def listdir(self, path: str) -> list[Stat]:
         with self.exchange():
             listed = tuning.list_directory(self._client, _encode(path))
-            return [_stat(found, _decode(name)) for name, found in listed]
+        for name, _ in listed:
+            # It would lead elsewhere, also on this machine.
+            if not name or b"/" in name or b"\0" in name:
+                raise OSError(errno.EBADMSG, f"the host says that there is a file {name!r}")
+        return [_stat(found, _decode(name)) for name, found in listed]
 
     def readlink(self, path: str) -> str:
         with self.exchange():
@@ -109,13 +131,37 @@ class SFTPFileSystem:
             self._client.chown(_encode(path), uid, gid)
 
     def utime(self, path: str, mtime: float) -> None:
-        # Over SFTP, times are whole seconds.
+        seconds = _seconds(mtime)
         with self.exchange():
-            self._client.utime(_encode(path), (int(mtime), int(mtime)))
+            self._client.utime(_encode(path), (seconds, seconds))
 
     def symlink(self, target: str, path: str) -> None:
         with self.exchange():
             self._client.symlink(_encode(target), _encode(path))
+
+    def read_all(self, files: Sequence[tuple[str, int]]) -> list[bytes | None]:
+        with self.exchange():
+            return tuning.read_files(self._client, [(_encode(path), size) for path, size in files])
+
+    def create_all(self, files: Sequence[NewFile]) -> list[Stat | None]:
+        wanted = [
+            tuning.NewContent(
+                _encode(file.path), file.content, file.mode, _seconds(file.mtime), file.owner
+            )
+            for file in files
+        ]
+        with self.exchange():
+            made = tuning.create_files(self._client, wanted)
+        return [
+            None if attributes is None else _stat(attributes, file.path)
+            for file, attributes in zip(files, made, strict=True)
+        ]
+
+    def replace_all(self, moves: Sequence[tuple[str, str]]) -> list[bool]:
+        with self.exchange():
+            return tuning.rename_files(
+                self._client, [(_encode(old), _encode(new)) for old, new in moves]
+            )
 
     def free_space(self, path: str) -> int | None:
         with self.exchange():
@@ -166,27 +212,46 @@ class _Reader(io.RawIOBase):
 class _Writer(io.RawIOBase):
     """A new file that is written."""
 
-    def __init__(self, files: SFTPFileSystem, file: paramiko.SFTPFile) -> None:
+    def __init__(self, files: SFTPFileSystem, file: paramiko.SFTPFile, path: str) -> None:
         self._files = files
         self._file = file
+        self._path = path
         self._behind = tuning.WriteBehind(file)
+        # What goes on after the beginning of a large file.
+        self._rest: CatWriter | None = None
+        # How much is left until then; never, where it cannot.
+        self._left = float(LARGE)
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
+        if self._left <= 0:
+            self._go_on()
+        if self._rest is not None:
+            return self._rest.write(data)
         with self._files.exchange():
             self._behind.write(data)
+        self._left -= len(data)
         return len(data)
+
+    def _go_on(self) -> None:
+        with self._files.exchange():
+            # Nothing of it may come after the rest.
+            self._behind.finish()
+        self._rest = self._files.append_to(self._path)
+        self._left = float("inf")
 
     def close(self) -> None:
         if not self.closed:
             super().close()
-            with self._files.exchange():
-                try:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(self._files.exchange())
+                stack.callback(self._file.close)
+                if self._rest is None:
                     self._behind.finish()
-                finally:
-                    self._file.close()
+                else:
+                    self._rest.close()
 
 
 def _encode(path: str) -> bytes:
@@ -195,6 +260,11 @@ def _encode(path: str) -> bytes:
 
 def _decode(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
+
+
+def _seconds(time: float) -> int:
+    # Over SFTP, times are whole seconds since 1970, in 32 bits.
+    return max(0, min(int(time), 0xFFFF_FFFF))
 
 
 def _as_text(name: str | bytes | None) -> str:

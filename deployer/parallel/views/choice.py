@@ -8,24 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...pseudo_terminal import Pty
+from ..choices import OUTPUTS
 from ..jobs import Outcome
 from .job_pty import JobPty
 from .log_files import LogFiles, TeePty
 from .view import Function, View, show_in
 
 __all__ = ["OUTPUTS", "show"]
-
-#: By name: where it is, and what it shows.
-OUTPUTS = {
-    "live": ("live", "LiveView", "a block with those that take longest; equal output folded"),
-    "stream": ("stream", "StreamView", "each line as it comes, behind its host"),
-    "gather": ("gather", "GatherView", "equal output folded, at the end"),
-    "diff": ("diff", "DiffView", "the most common output, and how others differ"),
-    "quiet": ("quiet", "QuietView", "failures only"),
-    "json": ("machine", "JsonView", "one JSON object, at the end"),
-    "jsonl": ("machine", "JsonLinesView", "events, each a JSON object in a line"),
-    "panes": ("panes", "PanesView", "a pane of tmux for each host, or one host at a time"),
-}
 
 
 def show(

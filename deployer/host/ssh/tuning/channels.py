@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from typing import Any
 
 import paramiko
@@ -16,7 +15,6 @@ from .transport import BROKEN, Transport
 __all__ = [
     "Waker",
     "attach_waker",
-    "bound_replies",
     "close_channel",
     "exit_signal",
     "reason_of_end",
@@ -55,6 +53,9 @@ class Waker:
         self._pipe: tuple[int, int] | None = None
 
     def set(self) -> None:
+        if self._pipe is None and self._event.is_set():
+            # Whoever waits clears it before looking at what there is.
+            return
         self._event.set()
         with self._lock:
             if self._pipe is not None:
@@ -115,34 +116,11 @@ def attach_waker(channel: paramiko.Channel, waker: Waker) -> None:
     channel.status_event = _NotifyingEvent(waker)  # type: ignore[attr-defined, unused-ignore]
 
 
-class _Reply(threading.Event):
-    """The event that paramiko waits for without a deadline when it wants a reply."""
-
-    def __init__(self, transport: paramiko.Transport, seconds: float) -> None:
-        super().__init__()
-        self._transport = transport
-        self._seconds = seconds
-
-    def wait(self, timeout: float | None = None) -> bool:
-        deadline = time.monotonic() + self._seconds
-        while not super().wait(0.5):
-            if not self._transport.is_active():
-                raise paramiko.SSHException("the connection is no more")
-            if time.monotonic() > deadline:
-                raise paramiko.SSHException(f"no reply within {self._seconds:g} seconds")
-        return True
-
-
 def reason_of_end(channel: paramiko.Channel) -> str:
     """Return why the connection of a channel has ended; nothing where that is not known."""
     transport = channel.get_transport()
     assert isinstance(transport, Transport)
     return transport.ended_because or transport.disconnect_reason or ""
-
-
-def bound_replies(channel: paramiko.Channel, seconds: float) -> None:
-    """Have requests on a channel (for a command, a terminal) raise when no reply comes."""
-    channel.event = _Reply(channel.get_transport(), seconds)  # type: ignore[attr-defined, unused-ignore]
 
 
 def receive(channel: paramiko.Channel, size: int) -> bytes:
