@@ -17,7 +17,7 @@ from processes import Run, run, worker
 
 __all__ = ["add_arguments", "complete_arguments", "measure"]
 
-CLIENTS = Path(__file__).with_name("clients")
+WORKERS = Path(__file__).with_name("workers")
 HELD_ROUNDS = 15
 # Ratios to reach: of the wall time to the limit, from so many hosts on; and of a command's CPU with
 # so many connections held to that with the fewest.
@@ -130,7 +130,7 @@ def _measure_hosts(
 
 
 def _run(client: Client, python: str, task: Path, number: int) -> Run:
-    program = str(CLIENTS / client.program)
+    program = str(WORKERS / client.program)
     found, output = run([python if client.is_peer else sys.executable, program, str(task)])
     if output.split()[-1:] != [str(number)]:
         raise SystemExit(f"{client.name} failed on {number} hosts: {output[-2000:]}")
@@ -174,7 +174,7 @@ def _measure_held(
     report: dict[str, Any],
 ) -> list[str]:
     hosts = servers.addresses(max(arguments.held))
-    command = [sys.executable, str(CLIENTS / "deployer_held.py")]
+    command = [sys.executable, str(WORKERS / "deployer_held.py")]
     figures = []
     costs: list[list[float]] = [[] for _ in arguments.held]
     with servers.stub(directory, python, hosts) as port, contextlib.ExitStack() as stack:

@@ -150,7 +150,7 @@ class Farm(Base):
         """Kill the worker on one of the hosts, once another one was begun."""
         note(directory, self.host.slug)
         if self.host.slug == slug:
-            until(lambda: not after or after in begun(Path(directory)))
+            until(lambda: not after or begun(Path(directory)).get(after))
             os.kill(os.getpid(), signal.SIGKILL)
         return self.host.slug
 

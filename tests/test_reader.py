@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes.util
+import fcntl
 import io
 import os
+import struct
+import termios
 import textwrap
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +78,12 @@ def test_tab_shows_the_candidates_with_their_help_and_keeps_the_line(screen):
     assert "checkout  Check out a commit." in lines
     screen.type("l\t\n")
     screen.wait_for("got 'clone '")
+
+
+def test_tab_shows_the_candidates_at_a_terminal_without_a_size(screen):
+    fcntl.ioctl(screen._master, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    screen.type("c\t")
+    screen.wait_for(lambda lines: any("Get the repository." in line for line in lines))
 
 
 def test_tab_in_the_middle_keeps_the_cursor_there(screen):

@@ -314,10 +314,10 @@ def test_root_of_this_machine_is_reached_by_sudo_as_well(world: World) -> None:
 def test_a_host_without_the_program_for_it_says_so(
     sudoer: Host, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deployer.host import file_access
+    from deployer.host import copying
 
-    missing = file_access._SFTP_SERVER.replace("sftp-server", "sftp-missing")
-    monkeypatch.setattr(file_access, "_SFTP_SERVER", missing)
+    missing = copying._SFTP_SERVER.replace("sftp-server", "sftp-missing")
+    monkeypatch.setattr(copying, "_SFTP_SERVER", missing)
     with pytest.raises(RemoteFileError, match=r"Remote: cannot write www: .*sftp-missing there"):
         sudoer.put_dir(str(site), "www", use_sudo=True)
 

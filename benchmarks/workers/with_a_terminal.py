@@ -3,12 +3,15 @@
 ``python with_a_terminal.py TASK PROGRAM``
 """
 
+import fcntl
 import os
 import pty
 import signal
+import struct
 import sys
+import termios
 
-from sampling import measure, serve
+from sampling import serve
 
 SCRIPT = """
 from deployer.client import start
@@ -38,6 +41,7 @@ def keys(command, prompt, beginning, shown, setup=b""):
     if not pid:
         os.environ |= {"TERM": "xterm", "NO_COLOR": "1", "PS1": "ready> ", "INPUTRC": "/dev/null"}
         os.execvp(command[0], command)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     received = b""
 
     def until(text):
@@ -70,28 +74,25 @@ def keys(command, prompt, beginning, shown, setup=b""):
         os.waitpid(pid, 0)
 
 
-@measure
 def deployer(task):
     path = f"{task['directory']}/tab.py"
     with open(path, "w") as file:
         file.write(SCRIPT.format(nodes="".join(NODE.format(name=name) for name in NAMES)))
-    yield from keys([sys.executable, path], b"Root > ", b"alpha", b"alpha_two")
+    yield from keys([sys.executable, path], b"Root > ", b"alpha_", b"alpha_two")
 
 
-@measure
 def python(task):
     names = "; ".join(f"{name} = 1" for name in NAMES)
     setup = f"import readline, rlcompleter; readline.parse_and_bind('tab: complete'); {names}\n"
-    yield from keys([sys.executable, "-q"], b">>> ", b"alpha", b"alpha_two", setup.encode())
+    yield from keys([sys.executable, "-q"], b">>> ", b"alpha_", b"alpha_two", setup.encode())
 
 
-@measure
 def bash(task):
     names = "; ".join(f"{name}() {{ :; }}" for name in NAMES)
     yield from keys(
         ["bash", "--norc", "--noprofile", "-i"],
         b"ready> ",
-        b"alpha",
+        b"alpha_",
         b"alpha_two",
         f"{names}\n".encode(),
     )

@@ -1,12 +1,9 @@
 """asyncssh, which is no peer on paramiko, but shows what Python can do."""
 
 import asyncio
-import os
-import shutil
-from functools import partial
 
 import asyncssh
-from sampling import BIG, COMMANDS, OUTPUT, PRINT, measure, serve
+from sampling import OUTPUT, PRINT, serve_client
 
 loop = asyncio.new_event_loop()
 
@@ -15,140 +12,51 @@ def wait(awaited):
     return loop.run_until_complete(awaited)
 
 
-def make(task):
-    return wait(
-        asyncssh.connect(
-            task["address"],
-            task["port"],
-            username=task["user"],
-            client_keys=[task["key"]],
-            known_hosts=task["known_hosts"],
-            encryption_algs=["aes128-gcm@openssh.com"],
-            agent_path=None,
-            config=[],
+class Client:
+    def __init__(self, task):
+        self.connection = wait(
+            asyncssh.connect(
+                task["address"],
+                task["port"],
+                username=task["user"],
+                client_keys=[task["key"]],
+                known_hosts=task["known_hosts"],
+                encryption_algs=["aes128-gcm@openssh.com"],
+                agent_path=None,
+                config=[],
+            )
         )
-    )
+        self.kept = None
 
+    @property
+    def sftp(self):
+        if self.kept is None:
+            self.kept = wait(self.connection.start_sftp_client())
+        return self.kept
 
-def close(connection):
-    connection.close()
-    wait(connection.wait_closed())
+    def close(self):
+        self.connection.close()
+        wait(self.connection.wait_closed())
 
+    def command(self):
+        wait(self.connection.run("true", check=True))
 
-@measure
-def connect(task):
-    def work():
-        connection = make(task)
-        wait(connection.run("true", check=True))
-        close(connection)
-        return 1
+    def command_in_terminal(self):
+        wait(self.connection.run("true", check=True, term_type="xterm"))
 
-    work()
-    yield work
-
-
-def commands(task, **options):
-    connection = make(task)
-
-    def work():
-        for _ in range(COMMANDS):
-            wait(connection.run("true", check=True, **options))
-        return COMMANDS
-
-    yield work
-    close(connection)
-
-
-@measure
-def command(task):
-    yield from commands(task)
-
-
-@measure
-def pty(task):
-    yield from commands(task, term_type="xterm")
-
-
-@measure
-def output(task):
-    connection = make(task)
-
-    def work():
-        assert len(wait(connection.run(PRINT, check=True)).stdout) == OUTPUT * 1_000_000
+    def output(self):
+        printed = wait(self.connection.run(PRINT, check=True)).stdout
+        assert len(printed) == OUTPUT * 1_000_000
         return OUTPUT
 
-    yield work
-    close(connection)
+    def put(self, here, there):
+        wait(self.sftp.put(here, there, recurse=True))
+
+    def get(self, there, here):
+        wait(self.sftp.get(there, here, recurse=True))
+
+    put_directory = put
+    get_directory = get
 
 
-@measure
-def put(task):
-    connection = make(task)
-    sftp = wait(connection.start_sftp_client())
-    target = f"{task['directory']}/put-asyncssh"
-
-    def work():
-        wait(sftp.put(task["big"], target))
-        os.remove(target)
-        return BIG
-
-    yield work
-    close(connection)
-
-
-@measure
-def get(task):
-    connection = make(task)
-    sftp = wait(connection.start_sftp_client())
-    target = f"{task['directory']}/get-asyncssh"
-
-    def work():
-        wait(sftp.get(task["big"], target))
-        os.remove(target)
-        return BIG
-
-    yield work
-    close(connection)
-
-
-@measure
-def put_small(task):
-    connection = make(task)
-    sftp = wait(connection.start_sftp_client())
-    target = f"{task['directory']}/put-small-asyncssh"
-
-    def work():
-        wait(sftp.put(task["small"], target, recurse=True))
-        return 1
-
-    yield work, partial(shutil.rmtree, target, ignore_errors=True)
-    close(connection)
-
-
-@measure
-def get_small(task):
-    connection = make(task)
-    sftp = wait(connection.start_sftp_client())
-    target = f"{task['directory']}/get-small-asyncssh"
-
-    def work():
-        wait(sftp.get(task["small"], target, recurse=True))
-        return 1
-
-    yield work, partial(shutil.rmtree, target, ignore_errors=True)
-    close(connection)
-
-
-serve(
-    {
-        "connect": connect,
-        "command": command,
-        "distant": command,
-        "pty": pty,
-        "output": output,
-        "put": put,
-        "get": get,
-        "put_small": put_small,
-        "get_small": get_small,
-    }
-)
+serve_client(Client)

@@ -1,138 +1,77 @@
-"""OpenSSH's own programs: a process for each thing, over one connection where that is held."""
+"""OpenSSH's own programs: a process for each thing, over one connection that is held."""
 
-import contextlib
-import os
-import shutil
 import subprocess
-from functools import partial
+import sys
 
-from sampling import BIG, COMMANDS, OUTPUT, PRINT, measure, serve
-
-
-def options(task, *more):
-    return [
-        *("-F", task["ssh_config"], "-o", f"Port={task['port']}", "-o", f"User={task['user']}"),
-        *("-o", f"IdentityFile={task['key']}", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
-        *("-o", "KexAlgorithms=curve25519-sha256", "-o", "Ciphers=aes128-gcm@openssh.com"),
-        *more,
-    ]
+from sampling import OUTPUT, PRINT, serve_client
 
 
-@contextlib.contextmanager
-def held(task):
-    """Hold a connection, and give the options that have others use it."""
-    path = f"{task['directory']}/mux"
-    mux = options(task, "-o", f"ControlPath={path}")
-    master = subprocess.Popen(["ssh", *mux, "-M", "-N", task["address"]])
-    while subprocess.run(
-        ["ssh", *mux, "-O", "check", task["address"]], stderr=subprocess.DEVNULL
-    ).returncode:
-        assert master.poll() is None
-    try:
-        yield mux
-    finally:
-        master.terminate()
-        master.wait()
-
-
-def run(*command, **more):
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **more)
-
-
-@measure
-def connect(task):
-    def work():
-        run("ssh", *options(task), task["address"], "true")
-        return 1
-
-    work()
-    yield work
-
-
-def commands(task, *more):
-    with held(task) as mux:
-
-        def work():
-            for _ in range(COMMANDS):
-                run("ssh", *mux, *more, task["address"], "true", stderr=subprocess.DEVNULL)
-            return COMMANDS
-
-        yield work
-
-
-@measure
-def command(task):
-    yield from commands(task)
-
-
-@measure
-def pty(task):
-    yield from commands(task, "-tt")
-
-
-@measure
-def output(task):
-    with held(task) as mux:
-
-        def work():
-            command = ["ssh", *mux, task["address"], PRINT]
-            assert len(subprocess.run(command, stdout=subprocess.PIPE).stdout) == OUTPUT * 1_000_000
-            return OUTPUT
-
-        yield work
-
-
-def copies(task, batch, target, units):
-    with held(task) as mux:
-
-        def work():
-            subprocess.run(
-                ["sftp", "-q", *mux, "-b", "-", task["address"]],
-                input=batch.encode(),
-                check=True,
-                stdout=subprocess.DEVNULL,
+class Client:
+    def __init__(self, task):
+        self.address = task["address"]
+        self.options = [
+            *("-F", task["ssh_config"], "-o", f"Port={task['port']}", "-o", f"User={task['user']}"),
+            *("-o", f"IdentityFile={task['key']}", "-o", "IdentitiesOnly=yes"),
+            *("-o", "BatchMode=yes", "-o", "KexAlgorithms=curve25519-sha256"),
+            *("-o", "Ciphers=aes128-gcm@openssh.com"),
+        ]
+        self.master = None
+        if sys.argv[2] != "connect":
+            self.options += ["-o", f"ControlPath={task['directory']}/connection"]
+            # It says of each command in a terminal that it has none itself.
+            self.master = subprocess.Popen(
+                ["ssh", *self.options, "-M", "-N", self.address], stderr=subprocess.DEVNULL
             )
-            if os.path.isfile(target):
-                os.remove(target)
-            return units
+            while not self.is_there():
+                assert self.master.poll() is None
 
-        yield work, partial(shutil.rmtree, target, ignore_errors=True)
+    def is_there(self):
+        command = ["ssh", *self.options, "-O", "check", self.address]
+        return not subprocess.run(command, stderr=subprocess.DEVNULL).returncode
+
+    def close(self):
+        if self.master is not None:
+            self.master.terminate()
+            self.master.wait()
+
+    def run(self, command, *options):
+        return subprocess.run(
+            ["ssh", *self.options, *options, self.address, command],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ).stdout
+
+    def command(self):
+        self.run("true")
+
+    def command_in_terminal(self):
+        self.run("true", "-tt")
+
+    def output(self):
+        assert len(self.run(PRINT)) == OUTPUT * 1_000_000
+        return OUTPUT
+
+    def copy(self, *commands):
+        subprocess.run(
+            ["sftp", "-q", *self.options, "-b", "-", self.address],
+            input="\n".join(commands).encode(),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def put(self, here, there):
+        self.copy(f"put {here} {there}")
+
+    def get(self, there, here):
+        self.copy(f"get {there} {here}")
+
+    def put_directory(self, here, there):
+        self.copy(f"mkdir {there}", f"put -r {here} {there}")
+
+    def get_directory(self, there, here):
+        self.copy(f"get -r {there} {here}")
 
 
-@measure
-def put(task):
-    target = f"{task['directory']}/put-openssh"
-    yield from copies(task, f"put {task['big']} {target}\n", target, BIG)
-
-
-@measure
-def get(task):
-    target = f"{task['directory']}/get-openssh"
-    yield from copies(task, f"get {task['big']} {target}\n", target, BIG)
-
-
-@measure
-def put_small(task):
-    target = f"{task['directory']}/put-small-openssh"
-    yield from copies(task, f"mkdir {target}\nput -r {task['small']} {target}\n", target, 1)
-
-
-@measure
-def get_small(task):
-    target = f"{task['directory']}/get-small-openssh"
-    yield from copies(task, f"get -r {task['small']} {target}\n", target, 1)
-
-
-serve(
-    {
-        "connect": connect,
-        "command": command,
-        "distant": command,
-        "pty": pty,
-        "output": output,
-        "put": put,
-        "get": get,
-        "put_small": put_small,
-        "get_small": get_small,
-    }
-)
+serve_client(Client)

@@ -1,129 +1,52 @@
 """paramiko as its documentation shows it."""
 
 import os
-import shutil
-from functools import partial
 
 import paramiko
-from sampling import BIG, COMMANDS, OUTPUT, PRINT, measure, serve
+from sampling import OUTPUT, PRINT, serve_client
 
 
-def open_client(task):
-    client = paramiko.SSHClient()
-    client.load_host_keys(task["known_hosts"])
-    client.connect(task["address"], task["port"], task["user"], key_filename=task["key"])
-    return client
+class Client:
+    def __init__(self, task):
+        self.client = paramiko.SSHClient()
+        self.client.load_host_keys(task["known_hosts"])
+        self.client.connect(task["address"], task["port"], task["user"], key_filename=task["key"])
+        self.close = self.client.close
+        self.kept = None
+
+    @property
+    def sftp(self):
+        if self.kept is None:
+            self.kept = self.client.open_sftp()
+        return self.kept
+
+    def command(self, get_pty=False):
+        _, stdout, _ = self.client.exec_command("true", get_pty=get_pty)
+        stdout.read()
+        assert stdout.channel.recv_exit_status() == 0
+
+    def command_in_terminal(self):
+        self.command(get_pty=True)
+
+    def output(self):
+        assert len(self.client.exec_command(PRINT)[1].read()) == OUTPUT * 1_000_000
+        return OUTPUT
+
+    def put(self, here, there):
+        self.sftp.put(here, there)
+
+    def get(self, there, here):
+        self.sftp.get(there, here)
+
+    def put_directory(self, here, there):
+        self.sftp.mkdir(there)
+        for name in os.listdir(here):
+            self.sftp.put(f"{here}/{name}", f"{there}/{name}")
+
+    def get_directory(self, there, here):
+        os.mkdir(here)
+        for name in self.sftp.listdir(there):
+            self.sftp.get(f"{there}/{name}", f"{here}/{name}")
 
 
-@measure
-def connect(task):
-    def work():
-        with open_client(task) as client:
-            assert client.exec_command("true")[1].channel.recv_exit_status() == 0
-        return 1
-
-    work()
-    yield work
-
-
-def commands(task, get_pty):
-    with open_client(task) as client:
-
-        def work():
-            for _ in range(COMMANDS):
-                _, stdout, _ = client.exec_command("true", get_pty=get_pty)
-                stdout.read()
-                assert stdout.channel.recv_exit_status() == 0
-            return COMMANDS
-
-        yield work
-
-
-@measure
-def command(task):
-    yield from commands(task, False)
-
-
-@measure
-def pty(task):
-    yield from commands(task, True)
-
-
-@measure
-def output(task):
-    with open_client(task) as client:
-
-        def work():
-            assert len(client.exec_command(PRINT)[1].read()) == OUTPUT * 1_000_000
-            return OUTPUT
-
-        yield work
-
-
-@measure
-def put(task):
-    target = f"{task['directory']}/put-paramiko"
-    with open_client(task) as client, client.open_sftp() as sftp:
-
-        def work():
-            sftp.put(task["big"], target)
-            os.remove(target)
-            return BIG
-
-        yield work
-
-
-@measure
-def get(task):
-    target = f"{task['directory']}/get-paramiko"
-    with open_client(task) as client, client.open_sftp() as sftp:
-
-        def work():
-            sftp.get(task["big"], target)
-            os.remove(target)
-            return BIG
-
-        yield work
-
-
-@measure
-def put_small(task):
-    target = f"{task['directory']}/put-small-paramiko"
-    with open_client(task) as client, client.open_sftp() as sftp:
-
-        def work():
-            sftp.mkdir(target)
-            for name in os.listdir(task["small"]):
-                sftp.put(f"{task['small']}/{name}", f"{target}/{name}")
-            return 1
-
-        yield work, partial(shutil.rmtree, target, ignore_errors=True)
-
-
-@measure
-def get_small(task):
-    target = f"{task['directory']}/get-small-paramiko"
-    with open_client(task) as client, client.open_sftp() as sftp:
-
-        def work():
-            os.mkdir(target)
-            for name in sftp.listdir(task["small"]):
-                sftp.get(f"{task['small']}/{name}", f"{target}/{name}")
-            return 1
-
-        yield work, partial(shutil.rmtree, target, ignore_errors=True)
-
-
-serve(
-    {
-        "connect": connect,
-        "command": command,
-        "distant": command,
-        "pty": pty,
-        "output": output,
-        "put": put,
-        "get": get,
-        "put_small": put_small,
-        "get_small": get_small,
-    }
-)
+serve_client(Client)

@@ -1,7 +1,7 @@
 """The same as a tree of nodes with plain classes of Python, which can do nothing else."""
 
 import tree_sources
-from sampling import measure, serve
+from sampling import serve
 
 
 class Plain:
@@ -11,7 +11,6 @@ class Plain:
 NAMES = {"Node": Plain}
 
 
-@measure
 def define(task):
     code = compile(tree_sources.nested("Node", tree_sources.GROUPS), "plain.py", "exec")
 
@@ -20,17 +19,15 @@ def define(task):
         return tree_sources.NODES / 1000
 
     work()
-    yield work
+    yield work, lambda: None
 
 
-@measure
 def access(task):
     made = dict(NAMES)
     exec(tree_sources.nested("Node", tree_sources.GROUPS), made)
-    yield tree_sources.walk(made["Root"])
+    yield tree_sources.walk(made["Root"]), lambda: None
 
 
-@measure
 def isolate(task):
     class Cell:
         def __init__(self, parent, host):
@@ -42,10 +39,9 @@ def isolate(task):
         assert len(cells) == tree_sources.NODES
         return tree_sources.NODES / 1000
 
-    yield work
+    yield work, lambda: None
 
 
-@measure
 def complete(task):
     made = dict(NAMES)
     exec(tree_sources.flat("Node"), made)
@@ -55,7 +51,7 @@ def complete(task):
         assert len(found) == tree_sources.BEGIN_SO
         return 1
 
-    yield work
+    yield work, lambda: None
 
 
 serve({"define": define, "access": access, "isolate": isolate, "complete": complete})

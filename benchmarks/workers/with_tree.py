@@ -1,7 +1,7 @@
 """deployer's tree of nodes, and the completion in its shell."""
 
 import tree_sources
-from sampling import measure, serve
+from sampling import serve
 
 from deployer.host import LocalHost
 from deployer.node import Env, Node, ParallelNode
@@ -9,7 +9,6 @@ from deployer.node import Env, Node, ParallelNode
 NAMES = {"Node": Node, "ParallelNode": ParallelNode, "LocalHost": LocalHost}
 
 
-@measure
 def define(task):
     code = compile(tree_sources.nested("Node", tree_sources.GROUPS), "deploy.py", "exec")
 
@@ -18,17 +17,15 @@ def define(task):
         return tree_sources.NODES / 1000
 
     work()
-    yield work
+    yield work, lambda: None
 
 
-@measure
 def access(task):
     made = dict(NAMES)
     exec(tree_sources.nested("Node", tree_sources.GROUPS), made)
-    yield tree_sources.walk(Env(made["Root"]()))
+    yield tree_sources.walk(Env(made["Root"]())), lambda: None
 
 
-@measure
 def isolate(task):
     made = dict(NAMES)
     exec(tree_sources.many_hosts("ParallelNode", "LocalHost"), made)
@@ -40,10 +37,9 @@ def isolate(task):
         return tree_sources.NODES / 1000
 
     work()
-    yield work
+    yield work, lambda: None
 
 
-@measure
 def complete(task):
     from deployer.cli.completion import complete as find
     from deployer.pseudo_terminal import DummyPty
@@ -59,7 +55,7 @@ def complete(task):
         return 1
 
     work()
-    yield work
+    yield work, lambda: None
 
 
 serve({"define": define, "access": access, "isolate": isolate, "complete": complete})

@@ -1,177 +1,82 @@
 """paramiko, tuned: the limit that the others are compared with."""
 
 import io
-import os
-import shutil
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import tuned
-from sampling import BIG, COMMANDS, OUTPUT, PRINT, measure, serve
+from sampling import OUTPUT, PRINT, serve_client
 
-CHUNK = 256 * 1024
-
-
-@measure
-def connect(task):
-    def work():
-        transport = tuned.connect(task, task["address"])
-        tuned.run(transport.open_session(), "true")
-        transport.close()
-        return 1
-
-    work()
-    yield work
+_CHUNK = 256 * 1024
 
 
-@measure
-def command(task):
-    transport = tuned.connect(task, task["address"])
+class Client:
+    def __init__(self, task):
+        self.transport = tuned.connect(task, task["address"])
+        self.close = self.transport.close
 
-    def work():
-        for _ in range(COMMANDS):
-            tuned.run(transport.open_session(), "true")
-        return COMMANDS
+    def open(self):
+        return self.transport.open_session()
 
-    yield work
-    transport.close()
+    def command(self):
+        tuned.run(self.open(), "true")
 
+    def command_in_terminal(self):
+        channel = self.open()
+        channel.get_pty("xterm", 80, 24)
+        tuned.run(channel, "true")
 
-@measure
-def distant(task):
-    """While a command runs, the channel of the next one is opened."""
-    transport = tuned.connect(task, task["address"])
-    with ThreadPoolExecutor(1) as pool:
-        following = [pool.submit(transport.open_session)]
-
-        def work():
-            for _ in range(COMMANDS):
-                channel = following.pop().result()
-                following.append(pool.submit(transport.open_session))
-                tuned.run(channel, "true")
-            return COMMANDS
-
-        yield work
-    transport.close()
-
-
-@measure
-def pty(task):
-    transport = tuned.connect(task, task["address"])
-
-    def work():
-        for _ in range(COMMANDS):
-            channel = transport.open_session()
-            channel.get_pty("xterm", 80, 24)
-            tuned.run(channel, "true")
-        return COMMANDS
-
-    yield work
-    transport.close()
-
-
-@measure
-def output(task):
-    transport = tuned.connect(task, task["address"])
-
-    def work():
-        printed = tuned.run(transport.open_session(), PRINT).decode()
-        assert len(printed) == OUTPUT * 1_000_000
+    def output(self):
+        assert len(tuned.run(self.open(), PRINT).decode()) == OUTPUT * 1_000_000
         return OUTPUT
 
-    yield work
-    transport.close()
-
-
-@measure
-def put(task):
-    """As ``cat``, into a file beside the target, which then takes its place."""
-    transport = tuned.connect(task, task["address"])
-    target = f"{task['directory']}/put-tuned"
-
-    def work():
-        channel = transport.open_session()
-        channel.exec_command(f"umask 077; cat >{target}.tmp && mv {target}.tmp {target}")
-        with open(task["big"], "rb") as file:
-            while data := file.read(CHUNK):
+    def put(self, here, there):
+        """As ``cat``, into a file beside the target, which then takes its place."""
+        channel = self.open()
+        channel.exec_command(f"umask 077; cat >{there}.tmp && mv {there}.tmp {there}")
+        with open(here, "rb") as file:
+            while data := file.read(_CHUNK):
                 channel.sendall(data)
         channel.shutdown_write()
         assert channel.recv_exit_status() == 0
-        assert os.path.getsize(target) == os.path.getsize(task["big"])
-        os.remove(target)
-        return BIG
 
-    yield work
-    transport.close()
-
-
-@measure
-def get(task):
-    transport = tuned.connect(task, task["address"])
-    target = f"{task['directory']}/get-tuned"
-
-    def work():
-        channel = transport.open_session()
-        channel.exec_command(f"cat {task['big']}")
-        with open(f"{target}.tmp", "wb") as file:
-            while data := channel.recv(CHUNK):
+    def get(self, there, here):
+        channel = self.open()
+        channel.exec_command(f"cat {there}")
+        with open(here, "wb") as file:
+            while data := channel.recv(_CHUNK):
                 file.write(data)
         assert channel.recv_exit_status() == 0
-        os.rename(f"{target}.tmp", target)
-        assert os.path.getsize(target) == os.path.getsize(task["big"])
-        os.remove(target)
-        return BIG
 
-    yield work
-    transport.close()
-
-
-@measure
-def put_small(task):
-    transport = tuned.connect(task, task["address"])
-    target = f"{task['directory']}/put-small-tuned"
-
-    def work():
-        channel = transport.open_session()
-        channel.exec_command(f"mkdir {target}; tar -xf - -C {target}")
+    def put_directory(self, here, there):
+        channel = self.open()
+        channel.exec_command(f"mkdir {there}; tar -xf - -C {there}")
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
-            archive.add(task["small"], ".")
+            archive.add(here, ".")
         channel.sendall(packed.getbuffer())
         channel.shutdown_write()
         assert channel.recv_exit_status() == 0
-        return 1
 
-    yield work, partial(shutil.rmtree, target, ignore_errors=True)
-    transport.close()
-
-
-@measure
-def get_small(task):
-    transport = tuned.connect(task, task["address"])
-    target = f"{task['directory']}/get-small-tuned"
-
-    def work():
-        packed = tuned.run(transport.open_session(), f"tar -cf - -C {task['small']} .")
+    def get_directory(self, there, here):
+        packed = tuned.run(self.open(), f"tar -cf - -C {there} .")
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(target, filter="data")
-        return 1
-
-    yield work, partial(shutil.rmtree, target, ignore_errors=True)
-    transport.close()
+            archive.extractall(here, filter="data")
 
 
-serve(
-    {
-        "connect": connect,
-        "command": command,
-        "distant": distant,
-        "pty": pty,
-        "output": output,
-        "put": put,
-        "get": get,
-        "put_small": put_small,
-        "get_small": get_small,
-    }
-)
+class FarClient(Client):
+    """While a command runs, the channel of the next one is opened."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.pool = ThreadPoolExecutor(1)
+        self.next = self.pool.submit(self.open)
+
+    def command(self):
+        channel = self.next.result()
+        self.next = self.pool.submit(self.open)
+        tuned.run(channel, "true")
+
+
+serve_client(FarClient if sys.argv[2] == "distant" else Client)

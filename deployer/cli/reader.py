@@ -162,12 +162,12 @@ class ReadlineReader:
         return [c for c in found if c.text.startswith(line[c.start : begin])]
 
     def _display_matches(self, _word: str, _matches: Sequence[str], _longest: int) -> None:
-        self._show(list_completions(self._completions, os.get_terminal_size().columns))
+        self._show(list_completions(self._completions, _get_columns()))
 
     def _show(self, lines: Sequence[str]) -> None:
         """Write lines below the one that is edited, and that one again."""
         line = self._readline.get_line_buffer()
-        columns = os.get_terminal_size().columns
+        columns = _get_columns()
         end = display_width(self._prompt + line)
         cursor = display_width(self._prompt + line[: self._readline.get_endidx()])
         text = "".join(f"{shown}\n" for shown in ["", *lines]) + self._prompt + line
@@ -197,6 +197,11 @@ def make_reader(pty: Pty, complete: Complete, name: str) -> Reader:
         except ImportError:
             console.warning("this Python has no readline: no history, and no completion")
     return PlainReader(pty.stdin, pty.stdout)
+
+
+def _get_columns() -> int:
+    # A terminal that nobody has given a size says that it has none.
+    return os.get_terminal_size().columns or 80
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -5,35 +5,26 @@ from __future__ import annotations
 import abc
 import os
 import shlex
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from ..exceptions import (
-    CommandTimeout,
-    ConnectionLost,
-    DeployerException,
-    ExecCommandFailed,
-    SudoFailed,
-)
-from ..secret import Secret, shown_command
+from ..exceptions import ExecCommandFailed
+from ..secret import Secret
 from .file_access import FileAccess
 from .forwarding import PortForwarding
 from .result import RunResult
 
 # The rest is imported by the methods that need it: every script defines hosts, also one that is
-# asked for ``--help`` only.
+# asked for ``--help`` only. What runs a command is all in ``execution``.
 if TYPE_CHECKING:
     from ..loggers import LoggerInterface
     from ..pseudo_terminal import Pty
     from ..utils.network import IfConfig
-    from . import interaction
     from .channel import Channel
-    from .command import HostContext, SudoPrompt
+    from .command import HostContext
     from .command_stream import CommandStream
-    from .credentials import Account, Credential
+    from .credentials import Account
     from .files import Stat
 else:
 
@@ -216,6 +207,8 @@ class Host(FileAccess, PortForwarding):
         :param timeout: seconds after which the command is ended, with CommandTimeout. All that it
             started ends with it, but for what left its session (``setsid``).
         """
+        from . import execution
+
         sandbox = sandbox or self.is_sandbox
         use_sudo = use_sudo or user is not None
         if interactive is None:
@@ -230,7 +223,8 @@ class Host(FileAccess, PortForwarding):
             sandbox=sandbox,
             interactive=interactive,
         ) as entry:
-            result = self._execute(
+            result = execution.execute(
+                self,
                 command,
                 # Root needs no sudo to be root, and a small system may have none.
                 sudo=use_sudo and not (user in (None, "root") and self.get_username() == "root"),
@@ -298,145 +292,10 @@ class Host(FileAccess, PortForwarding):
         command = f"printf %s {mark}; {command}"
         return host.run(command, interactive=False, silent=True, **options).partition(mark)[2]
 
-    def _execute(
-        self,
-        command: str,
-        *,
-        sudo: bool,
-        reported_sudo: bool,
-        sandbox: bool,
-        in_pty: bool,
-        user: str | None,
-        initial_input: str | bytes | None,
-        silent: bool,
-        timeout: float | None,
-    ) -> RunResult:
-        from . import interaction
-        from .command import build
-        from .sudo import new_prompt
+    def _stream_as_root(self, command: str) -> AbstractContextManager[CommandStream]:
+        from . import execution
 
-        prompt = new_prompt() if sudo and not sandbox else None
-        line = build(
-            self._context,
-            command,
-            sandbox=sandbox,
-            sudo=prompt,
-            user=user,
-            password_from_stdin=not in_pty,
-            shell=self.shell,
-        )
-        answer = None
-        if prompt is not None:
-            answer = self._sudo_answer(prompt)
-        text_input = b"" if initial_input is None else _as_bytes(initial_input)
-        exchange = interaction.Exchange()
-        begun = time.monotonic()
-        gave_up = False
-
-        def result() -> RunResult:
-            stdout, stderr = exchange.take_output(in_pty)
-            return RunResult(
-                stdout,
-                stderr=stderr,
-                exit_status=exchange.exit_status,
-                exit_signal=exchange.exit_signal,
-                command=command,
-                host=self.slug,
-                use_sudo=reported_sudo,
-                duration=time.monotonic() - begun,
-                was_shown=not silent,
-            )
-
-        self.pty.check_interrupted()
-        with self._open_channel(line, in_pty) as channel:
-            try:
-                interaction.run(
-                    channel,
-                    self.pty,
-                    exchange,
-                    in_pty=in_pty,
-                    initial_input=text_input,
-                    silent=silent,
-                    timeout=timeout,
-                    sudo=answer,
-                )
-            except interaction.TimedOut:
-                assert timeout is not None
-                raise CommandTimeout(result(), timeout) from None
-            except (interaction.SudoRefused, interaction.SudoSilent):
-                assert answer is not None
-                # How far it was, and what it said, tells which of the two.
-                gave_up = True
-        ended = result()
-        if answer is not None and not exchange.started and (gave_up or _has_failed(ended)):
-            raise self._sudo_failure(answer, ended, gave_up, in_pty)
-        if ended.exit_status is None and ended.exit_signal is None:
-            raise ConnectionLost(
-                f"{self.slug}: the connection to {self.address} was lost while "
-                f"{shown_command(command)} ran; whether it did its work is unknown",
-                ended,
-            )
-        return ended
-
-    @contextmanager
-    def _stream_as_root(self, command: str) -> Iterator[CommandStream]:
-        from . import interaction
-        from .command import HostContext, build
-        from .command_stream import CommandStream
-        from .sudo import new_prompt
-
-        prompt = None if self.get_username() == "root" else new_prompt()
-        mark = f"deployer-{os.urandom(12).hex()}"
-        line = build(HostContext(), f"printf %s {mark}; {command}", sudo=prompt, shell=self.shell)
-        exchange = interaction.Exchange()
-        gave_up = False
-        self.pty.check_interrupted()
-        with self._open_channel(line, False) as channel:
-            if prompt is not None:
-                answer = self._sudo_answer(prompt)
-                try:
-                    interaction.start(channel, self.pty, exchange, answer)
-                except (interaction.SudoRefused, interaction.SudoSilent):
-                    gave_up = True
-                if not exchange.started:
-                    ended = RunResult(
-                        stderr=exchange.take_output(False)[1],
-                        exit_status=exchange.exit_status,
-                        exit_signal=exchange.exit_signal,
-                        command=command,
-                        host=self.slug,
-                        use_sudo=True,
-                    )
-                    if gave_up or _has_failed(ended):
-                        raise self._sudo_failure(answer, ended, gave_up, in_pty=False)
-                    raise self._stream_lost()
-            stream = CommandStream(channel, self.pty, mark, exchange, self._stream_lost)
-            try:
-                yield stream
-            finally:
-                stream.close()
-
-    def _stream_lost(self) -> ConnectionLost:
-        return ConnectionLost(
-            f"{self.slug}: the connection to {self.address} was lost; the next call opens a new one"
-        )
-
-    def _sudo_answer(self, prompt: SudoPrompt) -> interaction.SudoAnswer:
-        from . import interaction
-        from .sudo import SudoDialogue
-
-        end = partial(self._end_as_root, prompt)
-        return interaction.SudoAnswer(SudoDialogue(prompt), self._find_sudo_password, end)
-
-    def _end_as_root(self, prompt: SudoPrompt) -> None:
-        """End a command that ran under sudo, and what it started."""
-        from .sudo import end_script
-
-        script = end_script(prompt)
-        # Why the command has to end is what the caller needs to know; not that it could not.
-        with suppress(DeployerException), self._beside() as host:
-            # In a terminal, which hangs up if this takes too long.
-            host.sudo(f"/bin/sh -c {shlex.quote(script)}", interactive=True, timeout=10.0)
+        return execution.stream_as_root(self, command)
 
     @classmethod
     def _account(cls) -> Account:
@@ -444,35 +303,6 @@ class Host(FileAccess, PortForwarding):
         from .credentials import Account
 
         return Account(cls.get_username(), cls.address or cls.slug)
-
-    def _find_sudo_password(self) -> Credential | None:
-        from .credentials import credentials
-
-        account = self._account()
-        question = f"[sudo] password for {account.username} on {self.slug}: "
-        credential = credentials.password(self, account, self.pty, question)
-        if credential is not None and set("\n\r\0") & set(credential.secret.reveal()):
-            raise ValueError(f"{self.slug}: the password has a newline in it; sudo reads one line")
-        return credential
-
-    def _sudo_failure(
-        self, answer: interaction.SudoAnswer, ended: RunResult, gave_up: bool, in_pty: bool
-    ) -> SudoFailed:
-        from .credentials import credentials
-        from .sudo import failure
-
-        if answer.credential is not None:
-            credentials.forget(answer.credential)
-        return failure(
-            self.slug,
-            f"{self.get_username()} on {self.address}",
-            ended,
-            answer.dialogue.state,
-            answer.credential,
-            gave_up=gave_up,
-            in_pty=in_pty,
-            is_asked=self.pty.can_ask and self._account().may_ask,
-        )
 
     # The network.
 
@@ -489,12 +319,3 @@ class Host(FileAccess, PortForwarding):
     def get_ip_address(self, interface: str = "eth0") -> str | None:
         """Return the IPv4 address of an interface; None when it has none."""
         return self.ifconfig().get_interface(interface).ip
-
-
-def _has_failed(result: RunResult) -> bool:
-    """Whether a command has ended, and not well."""
-    return not result.ok and (result.exit_status is not None or result.exit_signal is not None)
-
-
-def _as_bytes(text: str | bytes) -> bytes:
-    return text.encode(errors="surrogateescape") if isinstance(text, str) else text
