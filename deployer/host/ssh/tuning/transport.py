@@ -230,6 +230,19 @@ class Transport(SmallStack, paramiko.Transport):
         if not self._is_sign_of_life():
             super()._parse_request_failure(m)  # type: ignore[misc]
 
+    # For each connection, paramiko makes sixteen lists of what is not disabled, of which nothing
+    # ever is, and thirty log messages, for which there is hardly ever anybody.
+
+    def _filter_algorithm(self, type_: str) -> tuple[str, ...]:
+        if self.disabled_algorithms:
+            filtered: tuple[str, ...] = super()._filter_algorithm(type_)  # type: ignore[misc]
+            return filtered
+        return tuple(getattr(self, f"_preferred_{type_}"))
+
+    def _log(self, level: int, msg: Any, *args: Any) -> None:
+        if self.logger.isEnabledFor(level):
+            super()._log(level, msg, *args)  # type: ignore[misc]
+
     def _parse_debug(self, m: paramiko.Message) -> None:
         # sshd sends some at each login, and paramiko takes a millisecond to make a log message of
         # each.
