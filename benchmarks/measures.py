@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ BARE = "python -c pass"
 class Contestant:
     """One of those who are compared.
 
-    :ivar program: a worker, or the words of a command, ``{python}`` and ``{directory}`` among them.
-    :ivar is_peer: whether it needs the virtualenv of the others.
+    :ivar program: a worker, or the words of a command, ``{python}``, ``{bin}`` and ``{directory}``
+        among them.
+    :ivar is_peer: whether it is one of the others, which have a virtualenv.
     :ivar measure: what a worker is asked for; the name of the measure by default.
     """
 
@@ -31,13 +31,9 @@ class Contestant:
     measure: str = ""
 
     def command(self, python: str, directory: Path) -> list[str]:
-        """Return the command, run with the Python of the others, or with ours."""
-        used = python if self.is_peer else sys.executable
-        bin_directory = str(Path(used).parent)
-        return [
-            word.format(python=used, bin=bin_directory, directory=directory)
-            for word in self.program.split(" ~ ")
-        ]
+        """Return the command: all of them run in the virtualenv of the others, for a fair start."""
+        words = {"python": python, "bin": str(Path(python).parent), "directory": directory}
+        return [word.format(**words) for word in self.program.split(" ~ ")]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any
 
 __all__ = ["add_files", "add_keys", "addresses", "far_away", "know", "peers_python", "sshd", "stub"]
 
-PEERS = ("fabric", "pyinfra", "parallel-ssh", "asyncssh")
+# And what deployer itself needs there, where only starting it is measured.
+PEERS = ("fabric", "pyinfra", "parallel-ssh", "asyncssh", "termcolor")
 # A round trip to a host that is far away, in seconds.
 _ROUND_TRIP = 0.02
 # sshd listens on sixteen addresses at most.

@@ -81,7 +81,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
 @pytest.fixture
 def host(ssh_host: type[SSHHost], monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     # It is near, however busy the machine is.
-    monkeypatch.setattr(sessions, "_FAR", 60.0)
+    monkeypatch.setattr(sessions, "FAR", 60.0)
     host = ssh_host()
     # The first two find out things that are kept.
     host.run("true", interactive=False)
@@ -126,7 +126,7 @@ def test_in_a_terminal_it_takes_one_message_more(host: Host, costs: Costs) -> No
 def test_far_away_a_command_takes_one_round_trip(
     host: Host, costs: Costs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_FAR", 0.0)
+    monkeypatch.setattr(sessions, "FAR", 0.0)
     host.run("true", interactive=False)
     costs.begin()
     for _ in range(3):

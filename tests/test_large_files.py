@@ -26,7 +26,7 @@ ODD = "-a 'b'\n\"$x\" \udcff é"
 
 @pytest.fixture(autouse=True)
 def _what_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sftp, "LARGE", LARGE)
+    monkeypatch.setattr(sftp, "CAT_FROM", LARGE)
 
 
 @pytest.fixture
@@ -152,7 +152,8 @@ def test_a_cat_that_is_killed_leaves_the_old_file(host: Host, world: World, here
 
     def kill(done: int, total: int) -> None:
         if done > 10 * LARGE:
-            world.run(["pkill", "-u", "deploy", "-x", "cat"], check=False)
+            # It says that it begins a moment before it is called so.
+            until(lambda: world.run(["pkill", "-u", "deploy", "-x", "-c", "cat"], check=False) > "0")
             until(lambda: not world.run(["pgrep", "-u", "deploy", "-x", "cat"], check=False))
 
     with pytest.raises(RemoteFileError, match=r"there: .*SIGTERM"):

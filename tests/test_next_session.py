@@ -21,7 +21,7 @@ NewHost = Callable[..., type[SSHHost]]
 
 @pytest.fixture(autouse=True)
 def _everything_is_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FAR", 0.0)
+    monkeypatch.setattr(sessions, "FAR", 0.0)
 
 
 def connection_of(host: Host) -> Connection:
@@ -36,7 +36,7 @@ def has_next(host: Host) -> bool:
 def prepared(kind: type[SSHHost]) -> SSHHost:
     """Return a host with a session ahead."""
     host = kind()
-    for _ in range(sessions._OPENED):
+    for _ in range(sessions.OPENED):
         host.run("true")
     assert has_next(host)
     return host

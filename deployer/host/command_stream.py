@@ -12,10 +12,10 @@ from ..exceptions import ConnectionLost
 from ..pseudo_terminal import Pty
 from .channel import Channel
 from .interaction import Exchange
+from .measured import CHUNK
 
 __all__ = ["CommandStream", "RootReader", "command_error"]
 
-_CHUNK = 256 * 1024
 # What a command of ours says about itself; not more of it is kept.
 _MOST_STDERR = 64 * 1024
 # Seconds without anything, after which the other side is given up. As for SFTP.
@@ -61,7 +61,7 @@ class CommandStream:
             if mark and newline:
                 self._received = after
                 return line.decode(errors="surrogateescape")
-            data = self._receive(_CHUNK)
+            data = self._receive(CHUNK)
             if not data:
                 self.check_end()
                 raise OSError("the host did not do what it was asked to")
@@ -88,7 +88,7 @@ class CommandStream:
     def send(self, data: bytes) -> int:
         """Write some of the bytes to it; return how many."""
         deadline = time.monotonic() + _TIMEOUT
-        while not (sent := self._channel.send(data[:_CHUNK])):
+        while not (sent := self._channel.send(data[:CHUNK])):
             self._take_stderr()
             self._wait(deadline, sending=True)
         return sent
@@ -123,7 +123,7 @@ class CommandStream:
 
     def _take_stderr(self) -> None:
         while self._channel.recv_stderr_ready():
-            data = self._channel.recv_stderr(_CHUNK)
+            data = self._channel.recv_stderr(CHUNK)
             if not data:
                 break
             self._stderr = (self._stderr + data)[-_MOST_STDERR:]
@@ -146,7 +146,7 @@ class RootReader(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
-            return b"".join(iter(lambda: self.read(_CHUNK), b""))
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
         data = self._stream.recv(size)
         if size and not data:
             self._stream.check_end()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from ..exceptions import ConnectionLost, DeployerException, RemoteFileError
+from .measured import CHUNK
 
 __all__ = [
     "FileSystem",
@@ -25,7 +26,6 @@ __all__ = [
     "space_errors",
 ]
 
-_CHUNK = 256 * 1024
 # Less may be free, and yet too little for one more write.
 _NEARLY_FULL = 1024 * 1024
 
@@ -241,7 +241,7 @@ def check_regular(found: Stat) -> None:
 
 def copy_stream(source: BinaryIO, write: Callable[[bytes], object]) -> None:
     """Pass everything that is left in a file to ``write``, piece by piece."""
-    while data := source.read(_CHUNK):
+    while data := source.read(CHUNK):
         write(data)
 
 

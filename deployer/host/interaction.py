@@ -14,6 +14,7 @@ from ..pseudo_terminal import Pty, drops_all, write_text
 from ..secret import Secret, without_frames
 from .channel import Channel
 from .credentials import Credential
+from .measured import CHUNK
 from .sudo import SudoDialogue, SudoState
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
 # that it wants to know. A slow directory service takes some.
 SUDO_TIMEOUT = 60.0
 
-_CHUNK = 256 * 1024
 # What may come once the command has ended. What it printed itself may still be under way; but a
 # daemon that it started may hold the streams open forever, and print on them forever. So it is over
 # after so many seconds without output, with output, and after more bytes than can be under way.
@@ -255,12 +255,12 @@ class _Loop:
         size = 0
         channel = self._channel
         if channel.recv_ready():
-            data = channel.recv(_CHUNK)
+            data = channel.recv(CHUNK)
             size += len(data)
             # In a terminal, sudo asks where everything else is printed, too.
             self._take(data, self._exchange.stdout, self._show_stdout, self._in_pty)
         if channel.recv_stderr_ready():
-            data = channel.recv_stderr(_CHUNK)
+            data = channel.recv_stderr(CHUNK)
             size += len(data)
             self._take(data, self._exchange.stderr, self._show_stderr, True)
         return size
@@ -342,7 +342,7 @@ class _Loop:
             self._send_password(self._password)
             if self._password is not None:
                 return
-        while self._pending and (sent := self._channel.send(bytes(self._pending[:_CHUNK]))):
+        while self._pending and (sent := self._channel.send(bytes(self._pending[:CHUNK]))):
             self._pending = self._pending[sent:]
         if (
             not self._pending

@@ -16,16 +16,12 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from .files import FileSystem, NewFile, Stat, file_errors, space_errors
+from .measured import BATCH_BYTES, BATCH_FILES
 from .staging import SUFFIX, Staging, is_staging
 from .transfers import Transfer
 from .writers import AtomicWriter, in_doubt
 
 __all__ = ["Plan", "Side", "TreeSummary", "copy_tree", "plan_tree"]
-
-# How much is copied between two looks at whether to go on, as with large files; and how many files
-# are open at once on the host: every system allows 256.
-_BATCH_BYTES = 256 * 1024
-_BATCH_FILES = 200
 
 
 @dataclass(frozen=True)
@@ -261,7 +257,7 @@ def _together(files: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
     batch: list[_Wanted] = []
     size = 0
     for stat, old in files:
-        if batch and (size + stat.st_size > _BATCH_BYTES or len(batch) == _BATCH_FILES):
+        if batch and (size + stat.st_size > BATCH_BYTES or len(batch) == BATCH_FILES):
             yield batch
             batch, size = [], 0
         batch.append((stat, old))
@@ -283,7 +279,7 @@ def _copy_together(
     Of the others, nothing is left.
     """
     moving.advance(0)
-    if sum(stat.st_size for stat, _ in files) > _BATCH_BYTES:
+    if sum(stat.st_size for stat, _ in files) > BATCH_BYTES:
         return set()
     with source.errors(directory, "read files in"):
         contents = source.files.read_all(

@@ -14,6 +14,8 @@ from typing import Any
 
 import paramiko
 
+from ..measured import QUICK_RECEIVES, RECEIVE
+
 __all__ = ["Keepalive", "Step", "Stream"]
 
 # Seconds that a send may be stuck, also where no keepalive is wanted: a server that lives reads on.
@@ -22,11 +24,6 @@ _STUCK = 60.0
 _GREETING = 512
 # The shortest wait in seconds, so that nobody spins.
 _SHORTEST = 0.1
-# Asked of the system at once: half as many calls as with a packet's length, and then its rest.
-_RECEIVE = 64 * 1024
-# In how many of the first receives the acknowledgement is not delayed: until after the first
-# command, sshd holds back what it says next until it has one, for 40 ms.
-_QUICK = 60
 _TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -101,7 +98,7 @@ class Stream:
         #: Called when nothing arrives, or nothing can be sent (then with True); returns the
         #: seconds until it is to be called again.
         self.on_silence: Callable[[bool], float] = lambda sending: _SHORTEST
-        self._quick = _QUICK if isinstance(sock, socket.socket) else 0
+        self._quick = QUICK_RECEIVES if isinstance(sock, socket.socket) else 0
         # What has arrived, and how much of it was given.
         self._received = b""
         self._given = 0
@@ -111,7 +108,7 @@ class Stream:
 
     def recv(self, size: int) -> bytes:
         if self._given == len(self._received):
-            self._received, self._given = self._receive(max(size, _RECEIVE)), 0
+            self._received, self._given = self._receive(max(size, RECEIVE)), 0
         begin = self._given
         self._given = min(begin + size, len(self._received))
         return self._received[begin : self._given]

@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from ..measured import FAR, OPENED
+
 __all__ = [
     "NoRoom",
     "Place",
@@ -19,10 +21,6 @@ __all__ = [
 
 # sshd's default for MaxSessions. A server that allows fewer is noticed when it refuses one.
 MAX_SESSIONS = 10
-# Seconds that opening a session takes at least where it is worth while to open the next one ahead;
-# on the same machine it takes a third of that. And how many it takes to know.
-_FAR = 0.001
-_OPENED = 2
 # How often a server may refuse the only session, while it still closes earlier ones.
 _ATTEMPTS_ALONE = 10
 # How often one who may not wait asks again: a session that ended here may count there for a moment.
@@ -57,8 +55,8 @@ class Sessions:
     def are_worth_opening_ahead(self) -> bool:
         """Whether to open one for whoever comes next: several did, and each had to wait for it."""
         return (
-            self._opened >= _OPENED
-            and self._fastest >= _FAR
+            self._opened >= OPENED
+            and self._fastest >= FAR
             and not self.refuses_ahead
             and not self.are_wanted
         )

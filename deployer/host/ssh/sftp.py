@@ -14,9 +14,10 @@ import paramiko
 from ...exceptions import ConnectionLost
 from ..command_stream import CommandStream
 from ..files import NewFile, Stat
+from ..measured import CAT_FROM
 from . import tuning
 from .interrupts import interrupts_wait
-from .whole_files import LARGE, CatWriter, SpareSession, open_reader, open_writer
+from .whole_files import CatWriter, SpareSession, open_reader, open_writer
 
 __all__ = ["SFTPFileSystem", "is_alive", "sftp_over"]
 
@@ -73,7 +74,7 @@ class SFTPFileSystem:
 
     def open_whole(self, path: str, size: int) -> BinaryIO:
         found = None
-        if size >= LARGE and self._spare is not None:
+        if size >= CAT_FROM and self._spare is not None:
             found = open_reader(self._spare, path, self._lost)
         return self.open(path, "rb") if found is None else cast(BinaryIO, found)
 
@@ -220,7 +221,7 @@ class _Writer(io.RawIOBase):
         # What goes on after the beginning of a large file.
         self._rest: CatWriter | None = None
         # How much is left until then; never, where it cannot.
-        self._left = float(LARGE)
+        self._left = float(CAT_FROM)
 
     def writable(self) -> bool:
         return True

@@ -15,16 +15,15 @@ from typing import Any
 import paramiko
 
 from ...exceptions import ConnectionLost
+from ..measured import CHUNK
 from . import tuning
 from .scripts import check_end, start_script
 
-__all__ = ["LARGE", "CatReader", "CatWriter", "SpareSession", "open_reader", "open_writer"]
+__all__ = ["CatReader", "CatWriter", "SpareSession", "open_reader", "open_writer"]
 
 #: Gives one more session on a connection, within so many seconds; None if there is no room for it.
 SpareSession = Callable[[float], contextlib.AbstractContextManager[paramiko.Channel | None]]
 
-#: Bytes from which on it pays.
-LARGE = 8 * 1024 * 1024
 # Seconds for the host to begin; and without anything, after which it is given up. As for SFTP.
 _BEGIN = 10.0
 _TIMEOUT = 60.0
@@ -96,7 +95,7 @@ class CatReader(_Cat):
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
-            return b"".join(iter(lambda: self.read(LARGE), b""))
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
         if self._begun:
             data, self._begun = self._begun[:size], self._begun[size:]
             return data

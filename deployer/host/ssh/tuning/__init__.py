@@ -1,4 +1,4 @@
-"""Every measured setting, and all that is private in paramiko.
+"""All that is private in paramiko.
 
 Nothing outside of this package touches what paramiko does not document.
 ``tests/test_ssh_tuning.py`` fails when a release of paramiko changes what is relied on here.

@@ -32,12 +32,10 @@ from paramiko.sftp import (
     SFTP_OK,
 )
 
-from .files import ReadAhead
+from ...measured import SFTP_REQUEST
 
 __all__ = ["NewContent", "create_files", "read_files", "rename_files"]
 
-# As much as fits into one SSH packet; every server takes requests of this size.
-_PIECE = ReadAhead.REQUEST
 _RECEIVED_AT_ONCE = 128 * 1024
 # As OpenSSH has it: what is longer is garbage.
 _LONGEST_REPLY = 256 * 1024
@@ -91,12 +89,12 @@ def read_files(
     """
     handles = _open(client, [path for path, _ in files], SFTP_FLAG_READ)
     # One byte more than there should be, so that a file that has grown is noticed.
-    offsets = [range(0, size + 1, _PIECE) for _, size in files]
+    offsets = [range(0, size + 1, SFTP_REQUEST) for _, size in files]
     requests = []
     for handle, pieces in zip(handles, offsets, strict=True):
         if handle is not None:
             requests += [
-                _Request(CMD_READ, _string(handle) + struct.pack(">QI", offset, _PIECE))
+                _Request(CMD_READ, _string(handle) + struct.pack(">QI", offset, SFTP_REQUEST))
                 for offset in pieces
             ]
             requests.append(_Request(CMD_CLOSE, _string(handle)))
@@ -150,8 +148,8 @@ def create_files(
 
 def _fill(handle: bytes, file: NewContent) -> Iterator[_Request]:
     handle, path = _string(handle), _string(file.path)
-    for offset in range(0, len(file.content), _PIECE):
-        piece = file.content[offset : offset + _PIECE]
+    for offset in range(0, len(file.content), SFTP_REQUEST):
+        piece = file.content[offset : offset + SFTP_REQUEST]
         yield _Request(CMD_WRITE, handle + struct.pack(">Q", offset) + _string(piece))
     yield _Request(CMD_CLOSE, handle)
     # Once it is closed: on some file systems, that changes the time.
@@ -201,8 +199,8 @@ def _ask_all(client: paramiko.SFTPClient, requests: Sequence[_Request]) -> list[
         struct.pack(">IBI", len(body) + 5, kind, number) + body
         for number, (kind, body) in enumerate(requests, first)
     )
-    for begin in range(0, len(asked), _PIECE):
-        sftp._write_all(asked[begin : begin + _PIECE])
+    for begin in range(0, len(asked), SFTP_REQUEST):
+        sftp._write_all(asked[begin : begin + SFTP_REQUEST])
     replies: dict[int, _Reply] = {}
     received = b""
     # Also until nothing is left over, which paramiko would miss.

@@ -18,6 +18,8 @@ from paramiko.sftp import (
     int64,
 )
 
+from ...measured import SFTP_REQUEST, SFTP_REQUESTS
+
 __all__ = ["ReadAhead", "WriteBehind", "free_space", "list_directory"]
 
 
@@ -61,11 +63,6 @@ class ReadAhead:
     when the connection breaks, and needs the size, which is 0 for the files of ``/proc``.
     """
 
-    # As much as fits into one SSH packet: 430 MB/s, against 350 with 255 KB. All requests together
-    # stay below the window of a channel.
-    REQUEST = 31 * 1024
-    MAX_REQUESTS = 64
-
     def __init__(self, file: paramiko.SFTPFile, offset: int = 0) -> None:
         self._file = file
         self._client: Any = file.sftp  # type: ignore[attr-defined, unused-ignore]
@@ -90,26 +87,26 @@ class ReadAhead:
     def _receive(self) -> bytes:
         while len(self._requests) < self._ahead:
             number = self._client._async_request(
-                self, CMD_READ, self._file.handle, int64(self._offset), self.REQUEST
+                self, CMD_READ, self._file.handle, int64(self._offset), SFTP_REQUEST
             )
             self._requests.append(number)
             self._replies[number] = None
-            self._offset += self.REQUEST
-        begin = self._offset - len(self._requests) * self.REQUEST
+            self._offset += SFTP_REQUEST
+        begin = self._offset - len(self._requests) * SFTP_REQUEST
         number = self._requests.popleft()
         while (reply := self._replies[number]) is None:
             self._client._read_response()
         del self._replies[number]
         if isinstance(reply, OSError):
             raise reply
-        if len(reply) < self.REQUEST:
+        if len(reply) < SFTP_REQUEST:
             # The other requests are for what comes after the part that is missing.
             self._requests.clear()
             self._replies.clear()
             self._offset = begin + len(reply)
             self._ahead = 1
         else:
-            self._ahead = min(self._ahead * 2, self.MAX_REQUESTS)
+            self._ahead = min(self._ahead * 2, SFTP_REQUESTS)
         return reply
 
     def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
@@ -138,9 +135,6 @@ class WriteBehind:
     something else was done with the client meanwhile.
     """
 
-    REQUEST = ReadAhead.REQUEST
-    MAX_REQUESTS = ReadAhead.MAX_REQUESTS
-
     def __init__(self, file: paramiko.SFTPFile) -> None:
         self._file = file
         self._client: Any = file.sftp  # type: ignore[attr-defined, unused-ignore]
@@ -152,14 +146,14 @@ class WriteBehind:
         """Send bytes; raise what became known of earlier ones."""
         view = memoryview(data)
         while view:
-            piece = bytes(view[: self.REQUEST])
+            piece = bytes(view[:SFTP_REQUEST])
             view = view[len(piece) :]
             number = self._client._async_request(
                 self, CMD_WRITE, self._file.handle, int64(self._offset), piece
             )
             self._requests.add(number)
             self._offset += len(piece)
-            self._receive(self.MAX_REQUESTS)
+            self._receive(SFTP_REQUESTS)
 
     def finish(self) -> None:
         """Wait for all replies; raise the first error."""

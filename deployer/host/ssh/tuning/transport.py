@@ -14,6 +14,7 @@ from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST, cMSG_GLOBAL_
 from paramiko.packet import Packetizer
 from paramiko.transport import ChannelMap
 
+from ...measured import CIPHERS_FIRST, LONGEST_SLEEP, LONGEST_SLEEP_BEFORE
 from ..interrupts import interrupts_wait
 from ..keepalive import Keepalive, Step, Stream
 from ..stacks import SmallStack
@@ -27,15 +28,10 @@ BROKEN = (paramiko.SSHException, EOFError, OSError)
 # of it, with tracebacks, to the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# GCM takes 1.5 ms of CPU for each MB, CTR with a MAC 2.2; paramiko lists it last.
-_FIRST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # OpenSSH's own limit is 256 KB.
 _LONGEST_PACKET = 512 * 1024
 # Seconds that a connection may take to end.
 _CLOSING = 1.0
-# Seconds that the thread of a connection sleeps at most. paramiko's own tenth of a second costs a
-# third of a core for 2,000 connections that do nothing, and 20 ms for each command on one of them.
-_LONGEST_SLEEP = 15.0
 
 
 def prepare_socket(sock: socket.socket, keepalive: bool = True) -> None:
@@ -118,8 +114,7 @@ class Transport(SmallStack, paramiko.Transport):
         stream: Any = Stream(sock)
         self.stream: Stream = stream
         self._under = sock
-        # paramiko's. Its deadlines for shaking hands and logging in need it.
-        self._longest_sleep: float = self._active_check_timeout  # type: ignore[attr-defined]
+        self._longest_sleep = LONGEST_SLEEP_BEFORE
         #: Why it was ended from here; None if it was not.
         self.ended_because: str | None = None
         #: What the other side said when it ended it; None if it said nothing.
@@ -132,14 +127,14 @@ class Transport(SmallStack, paramiko.Transport):
         self.channel_events = _Events()
         self.stream.on_silence = self._on_silence
         options = self.get_security_options()
-        others = [name for name in options.ciphers if name not in _FIRST_CIPHERS]
-        options.ciphers = [*_FIRST_CIPHERS, *others]
+        others = [name for name in options.ciphers if name not in CIPHERS_FIRST]
+        options.ciphers = [*CIPHERS_FIRST, *others]
 
     def rest(self) -> None:
         """Have its thread sleep for long while nothing arrives; for one that has logged in."""
         # What cannot be woken has to look by itself whether it is to end.
         if isinstance(self._under, socket.socket | paramiko.Channel):
-            self._longest_sleep = _LONGEST_SLEEP
+            self._longest_sleep = LONGEST_SLEEP
 
     def watch(self, interval: float, count: int) -> None:
         """Ask for a sign of life after each ``interval`` of silence; end it after ``count``."""
