@@ -28,20 +28,21 @@ class History:
         cls, project: str | os.PathLike[str], shell: str, warn: Callable[[str], None]
     ) -> History:
         """Return the history of a shell in the project that a script belongs to."""
-        # Imported here: most runs have no history, and this takes its time.
-        import hashlib
+        # Imported here: most runs have no history. A cryptographic hash would take as long as a
+        # quarter of Python itself.
+        import zlib
 
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         resolved = os.path.realpath(project)
         folder, script = os.path.split(resolved)
-        # The name is for people; the digest keeps projects apart that have the same name.
+        # The name is for people; the checksum keeps projects apart that have the same name.
         title = f"{os.path.basename(folder)}-{os.path.splitext(script)[0]}"
         name = re.sub(r"[^\w.-]", "_", title)
-        digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
+        checksum = f"{zlib.crc32(os.fsencode(resolved)):08x}"
         state = os.path.expanduser(state)
         if state.startswith("~"):  # Nobody's home is known, as in some containers.
             return cls(None, warn)
-        return cls(os.path.join(state, "deployer", f"{name}-{digest}.{shell}"), warn)
+        return cls(os.path.join(state, "deployer", f"{name}-{checksum}.{shell}"), warn)
 
     def load(self) -> list[str]:
         """Return the last lines, the oldest first; what is not text in the file is left out."""
