@@ -514,7 +514,8 @@ class Remote(SSHHost):
 host = Remote()
 kept = []
 if soft == hard:
-    import deployer.host.ssh.connection_pool
+    # What it takes is imported by then: Python cannot do without a file for that.
+    import deployer.host.execution, deployer.host.ssh.connection_pool
     try:
         while True:
             kept.append(os.open("/dev/null", os.O_RDONLY))

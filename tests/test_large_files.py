@@ -153,8 +153,9 @@ def test_a_cat_that_is_killed_leaves_the_old_file(host: Host, world: World, here
     def kill(done: int, total: int) -> None:
         if done > 10 * LARGE:
             # It says that it begins a moment before it is called so.
-            until(lambda: world.run(["pkill", "-u", "deploy", "-x", "-c", "cat"], check=False) > "0")
-            until(lambda: not world.run(["pgrep", "-u", "deploy", "-x", "cat"], check=False))
+            cats = ["-u", "deploy", "-x", "cat"]
+            until(lambda: world.run(["pkill", "-c", *cats], check=False) > "0")
+            until(lambda: not world.run(["pgrep", *cats], check=False))
 
     with pytest.raises(RemoteFileError, match=r"there: .*SIGTERM"):
         host.put_file(str(here), "there", progress=kill)
