@@ -312,7 +312,7 @@ def read_all(file: paramiko.SFTPFile, size: int) -> bytes:
     return b"".join(iter(lambda: ahead.read(size), b""))
 
 
-@pytest.mark.parametrize("size", [0, 1, 31 * 1024 - 1, 31 * 1024, 31 * 1024 + 1, 5_000_000])
+@pytest.mark.parametrize("size", [0, 1, 255 * 1024 - 1, 255 * 1024, 255 * 1024 + 1, 5_000_000])
 @pytest.mark.parametrize("piece", [7000, 100_000, -1])
 def test_what_is_read_ahead_is_the_file(sftp: paramiko.SFTPClient, size: int, piece: int) -> None:
     content = os.urandom(size)
@@ -327,6 +327,31 @@ def test_a_file_that_does_not_know_its_size_is_read(sftp: paramiko.SFTPClient) -
     assert sftp.stat("/proc/cpuinfo").st_size == 0
     with sftp.open("/proc/cpuinfo", "rb") as file:
         assert read_all(file, 100_000).decode().count("processor\t") == os.cpu_count()
+
+
+def test_of_a_server_that_gives_less_no_more_is_wanted(
+    sftp: paramiko.SFTPClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some do that give 32 KB at once, whatever they are asked for."""
+    content = os.urandom(3_000_000)
+    with sftp.open("ahead", "wb") as file:
+        file.write(content)
+    asked: list[int] = []
+    request = paramiko.SFTPClient._async_request  # type: ignore[attr-defined]
+
+    def ask_for_less(client: Any, asker: Any, kind: int, *arguments: Any) -> Any:
+        *place, size = arguments
+        asked.append(size)
+        return request(client, asker, kind, *place, min(size, 32768))
+
+    monkeypatch.setattr(paramiko.SFTPClient, "_async_request", ask_for_less)
+    with sftp.open("ahead", "rb") as file:
+        assert read_all(file, 100_000) == content
+    assert asked[0] == 255 * 1024 and set(asked[1:-1]) == {32768}
+    # Several were under way: none was asked for twice.
+    assert len(asked) < 2 * len(content) / 32768
+    monkeypatch.undo()
+    sftp.remove("ahead")
 
 
 def test_reading_ahead_that_is_given_up_disturbs_nobody(sftp: paramiko.SFTPClient) -> None:

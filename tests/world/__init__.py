@@ -195,8 +195,9 @@ def _wait_for_port(port: int, seconds: float = 10) -> None:
             time.sleep(0.005)
 
 
-# Below those that Linux gives to whoever asks for any, and apart from those of other test runs.
-_ports = itertools.cycle(range(10000 + os.getpid() * 97 % 18000, 32000))
+# Below those that Linux gives to whoever asks for any, and apart from those of other test runs,
+# which have process ids near ours.
+_ports = itertools.cycle(range(10000 + os.getpid() * 977 % 18000, 32000))
 
 
 def free_port() -> int:

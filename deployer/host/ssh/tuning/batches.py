@@ -32,7 +32,7 @@ from paramiko.sftp import (
     SFTP_OK,
 )
 
-from ...measured import SFTP_REQUEST
+from ...measured import SFTP_WRITE
 
 __all__ = ["NewContent", "create_files", "read_files", "rename_files"]
 
@@ -89,12 +89,12 @@ def read_files(
     """
     handles = _open(client, [path for path, _ in files], SFTP_FLAG_READ)
     # One byte more than there should be, so that a file that has grown is noticed.
-    offsets = [range(0, size + 1, SFTP_REQUEST) for _, size in files]
+    offsets = [range(0, size + 1, SFTP_WRITE) for _, size in files]
     requests = []
     for handle, pieces in zip(handles, offsets, strict=True):
         if handle is not None:
             requests += [
-                _Request(CMD_READ, _string(handle) + struct.pack(">QI", offset, SFTP_REQUEST))
+                _Request(CMD_READ, _string(handle) + struct.pack(">QI", offset, SFTP_WRITE))
                 for offset in pieces
             ]
             requests.append(_Request(CMD_CLOSE, _string(handle)))
@@ -148,8 +148,8 @@ def create_files(
 
 def _fill(handle: bytes, file: NewContent) -> Iterator[_Request]:
     handle, path = _string(handle), _string(file.path)
-    for offset in range(0, len(file.content), SFTP_REQUEST):
-        piece = file.content[offset : offset + SFTP_REQUEST]
+    for offset in range(0, len(file.content), SFTP_WRITE):
+        piece = file.content[offset : offset + SFTP_WRITE]
         yield _Request(CMD_WRITE, handle + struct.pack(">Q", offset) + _string(piece))
     yield _Request(CMD_CLOSE, handle)
     # Once it is closed: on some file systems, that changes the time.
@@ -199,8 +199,8 @@ def _ask_all(client: paramiko.SFTPClient, requests: Sequence[_Request]) -> list[
         struct.pack(">IBI", len(body) + 5, kind, number) + body
         for number, (kind, body) in enumerate(requests, first)
     )
-    for begin in range(0, len(asked), SFTP_REQUEST):
-        sftp._write_all(asked[begin : begin + SFTP_REQUEST])
+    for begin in range(0, len(asked), SFTP_WRITE):
+        sftp._write_all(asked[begin : begin + SFTP_WRITE])
     replies: dict[int, _Reply] = {}
     received = b""
     # Also until nothing is left over, which paramiko would miss.

@@ -18,7 +18,7 @@ from paramiko.sftp import (
     int64,
 )
 
-from ...measured import SFTP_REQUEST, SFTP_REQUESTS
+from ...measured import SFTP_READ, SFTP_READS, SFTP_WRITE, SFTP_WRITES
 
 __all__ = ["ReadAhead", "WriteBehind", "free_space", "list_directory"]
 
@@ -73,6 +73,8 @@ class ReadAhead:
         self._replies: dict[int, bytes | OSError | None] = {}
         # Most files are small: twice as many requests after each reply.
         self._ahead = 1
+        # How much each asks for: less, where a server gives less.
+        self._size = SFTP_READ
         self._is_at_end = False
 
     def read(self, size: int) -> bytes:
@@ -87,27 +89,32 @@ class ReadAhead:
     def _receive(self) -> bytes:
         while len(self._requests) < self._ahead:
             number = self._client._async_request(
-                self, CMD_READ, self._file.handle, int64(self._offset), SFTP_REQUEST
+                self, CMD_READ, self._file.handle, int64(self._offset), self._size
             )
             self._requests.append(number)
             self._replies[number] = None
-            self._offset += SFTP_REQUEST
-        begin = self._offset - len(self._requests) * SFTP_REQUEST
+            self._offset += self._size
+        begin = self._offset - len(self._requests) * self._size
         number = self._requests.popleft()
         while (reply := self._replies[number]) is None:
             self._client._read_response()
         del self._replies[number]
         if isinstance(reply, OSError):
             raise reply
-        if len(reply) < SFTP_REQUEST:
-            # The other requests are for what comes after the part that is missing.
+        if len(reply) < self._size:
+            # It ends here, or there is no more at once, as in the files of /proc; all servers give
+            # 32 KB. The other requests are for what comes after the part that is missing.
+            self._size = max(len(reply), SFTP_WRITE)
             self._requests.clear()
             self._replies.clear()
             self._offset = begin + len(reply)
             self._ahead = 1
         else:
-            self._ahead = min(self._ahead * 2, SFTP_REQUESTS)
+            self._ahead = min(self._ahead * 2, self._most())
         return reply
+
+    def _most(self) -> int:
+        return SFTP_READS * SFTP_READ // self._size
 
     def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
         """Take a reply; paramiko calls this."""
@@ -146,14 +153,14 @@ class WriteBehind:
         """Send bytes; raise what became known of earlier ones."""
         view = memoryview(data)
         while view:
-            piece = bytes(view[:SFTP_REQUEST])
+            piece = bytes(view[:SFTP_WRITE])
             view = view[len(piece) :]
             number = self._client._async_request(
                 self, CMD_WRITE, self._file.handle, int64(self._offset), piece
             )
             self._requests.add(number)
             self._offset += len(piece)
-            self._receive(SFTP_REQUESTS)
+            self._receive(SFTP_WRITES)
 
     def finish(self) -> None:
         """Wait for all replies; raise the first error."""
