@@ -1,7 +1,7 @@
 """Large files, from their beginning to their end, through ``cat`` on the host.
 
-That is half as fast again as SFTP, where each 31 KB are a request, and a reply. It takes one more
-session; where there is none, or the host runs nothing but SFTP, SFTP does it all.
+That is up to half as fast again as SFTP, where each part is a request, and a reply. It takes one
+more session; where there is none, or the host runs nothing but SFTP, SFTP does it all.
 """
 
 from __future__ import annotations
