@@ -47,6 +47,14 @@ def _secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     credentials.clear()
 
 
+@pytest.fixture(autouse=True)
+def _hosts_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no sessions opened ahead where a test does not want it, however busy the machine is."""
+    from deployer.host.ssh import sessions
+
+    monkeypatch.setattr(sessions, "FAR", 60.0)
+
+
 @pytest.fixture(scope="session")
 def need_program() -> Callable[[str], str]:
     """Return a function that gives a program's path, or skips the test when it is not there."""

@@ -25,7 +25,6 @@ from deployer.exceptions import (
     NoInput,
 )
 from deployer.host import Host, LocalHost, SSHHost
-from deployer.host.ssh import sessions
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty, Pty
 from fault_proxy import fault_proxy
@@ -399,15 +398,8 @@ def test_a_holder_that_is_killed_leaves_the_lock_free_or_its_own(
 @pytest.mark.parametrize("can_return", [True, False])
 @pytest.mark.parametrize("direction", ["down", "up"])
 def test_wherever_the_line_is_cut_the_lock_is_what_the_caller_was_told(
-    new_ssh_host: NewHost,
-    world: World,
-    sshd: Server,
-    direction: str,
-    can_return: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    new_ssh_host: NewHost, world: World, sshd: Server, direction: str, can_return: bool
 ) -> None:
-    # However busy the machine is, the same is sent each time: no session is opened ahead.
-    monkeypatch.setattr(sessions, "FAR", 60.0)
     path = f"/tmp/cut-{direction}-{can_return}"
     direct = lock_at(path, new_ssh_host())
     with fault_proxy(sshd.port) as proxy:
