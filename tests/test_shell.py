@@ -292,7 +292,7 @@ def test_an_action_cannot_end_the_shell(session):
         ("git checkout v1 yes 3 ", []),
         ("service ", ["name="]),
         ("quiet ", []),
-        ("--", ["--scp "]),
+        ("--s", ["--source-code ", "--scp "]),
         ("help pw", ["pwd "]),
         ("help git ch", ["checkout "]),
         ("fin", ["find_one ", "find "]),

@@ -47,7 +47,7 @@ class ShellCandidates:
             builtin = BUILTINS[words[0]]
             if builtin.completes == "nodes":
                 yield from _list_nodes(node, words[1:], word)
-            elif builtin.completes == "anything":
+            elif builtin.completes == "names":
                 if len(words) == 1:
                     yield from (Candidate(name, b.summary) for name, b in BUILTINS.items())
                 yield from _list_runnable(node, words[1:], word)

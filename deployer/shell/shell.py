@@ -81,8 +81,7 @@ class DeploymentShell(LineShell):
         if not words:
             return Status.DONE
         if builtin := BUILTINS.get(words[0].text):
-            builtin.run(self, words[1:])
-            return Status.DONE
+            return builtin.run(self, words[1:])
         try:
             target = find_target(self.state.node, words)
         except NotFound as error:

@@ -1,14 +1,13 @@
-"""The shell's own commands, as a table."""
+"""Looking around in the tree."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ..exceptions import DeployerException
-from ..inspection import Inspector
-from .display import (
+from ...inspection import Inspector
+from ..display import (
     describe_action,
     describe_node,
     get_node_doc,
@@ -17,41 +16,19 @@ from .display import (
     list_actions,
     list_childnodes,
 )
-from .execution import get_action
-from .navigation import DEFAULT_ACTION, find_node, find_target
+from ..execution import get_action
+from ..navigation import DEFAULT_ACTION, find_node, find_target
+from .table import BUILTINS, UsageError
 
 if TYPE_CHECKING:
-    from ..cli.grammar import Token
-    from ..node import Env
-    from .shell import DeploymentShell
+    from ...cli.grammar import Token
+    from ...node import Env
+    from ..shell import DeploymentShell
 
-__all__ = ["BUILTINS", "Builtin", "UsageError"]
-
-
-class UsageError(DeployerException):
-    """A command of the shell was used in a way that it cannot be."""
+__all__ = ["find", "help", "ls"]
 
 
-class Builtin(NamedTuple):
-    """A command of the shell: what it does with the words after its name, and its help."""
-
-    run: Callable[[DeploymentShell, Sequence[Token]], None]
-    usage: str
-    summary: str
-    #: What its words are, for completion: ``nodes``, ``anything``, or nothing.
-    completes: str = ""
-
-
-def _cd(shell: DeploymentShell, words: Sequence[Token]) -> None:
-    state = shell.state
-    texts = [word.text for word in words]
-    if texts == ["-"]:
-        state.go(state.previous)
-    else:
-        state.go(find_node(state.node, texts or ["/"]))
-
-
-def _ls(shell: DeploymentShell, words: Sequence[Token]) -> None:
+def ls(shell: DeploymentShell, words: Sequence[Token]) -> None:
     is_long = any(word.text == "-l" for word in words)
     node = find_node(shell.state.node, [word.text for word in words if word.text != "-l"])
     cells = [(f":{i.name}", "") for i in Inspector(node).iter_isolations() if i.identifier]
@@ -73,12 +50,7 @@ def _ls(shell: DeploymentShell, words: Sequence[Token]) -> None:
         shell.show("Nothing here yet: no child nodes, and no actions.")
 
 
-def _pwd(shell: DeploymentShell, words: Sequence[Token]) -> None:
-    _expect_nothing("pwd", words)
-    shell.show(Inspector(shell.state.node).get_full_name())
-
-
-def _find(shell: DeploymentShell, words: Sequence[Token]) -> None:
+def find(shell: DeploymentShell, words: Sequence[Token]) -> None:
     if len(words) > 1:
         raise UsageError("find takes one pattern")
     pattern = words[0].text.lower() if words else "*"
@@ -103,7 +75,7 @@ def _walk(node: Env, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
         yield from _walk(child, below)
 
 
-def _help(shell: DeploymentShell, words: Sequence[Token]) -> None:
+def help(shell: DeploymentShell, words: Sequence[Token]) -> None:
     if not words:
         rows = [(builtin.usage, builtin.summary) for builtin in BUILTINS.values()]
         shell.show(_INTRODUCTION)
@@ -117,23 +89,6 @@ def _help(shell: DeploymentShell, words: Sequence[Token]) -> None:
         shell.show(describe_action(name, get_action(target)))
 
 
-def _scp(shell: DeploymentShell, words: Sequence[Token]) -> None:
-    # Imported here: it is a shell of its own, which most sessions never open.
-    from ..scp_shell import open_scp_shell
-
-    open_scp_shell(find_node(shell.state.node, [word.text for word in words]))
-
-
-def _exit(shell: DeploymentShell, words: Sequence[Token]) -> None:
-    _expect_nothing("exit", words)
-    shell.leave()
-
-
-def _expect_nothing(name: str, words: Sequence[Token]) -> None:
-    if words:
-        raise UsageError(f"{name} takes no arguments")
-
-
 _INTRODUCTION = """\
 Type the name of an action to run it, with its arguments behind it:
 
@@ -144,22 +99,3 @@ Type the name of an action to run it, with its arguments behind it:
 
 Tab completes; `help NAME` explains an action or a node; Ctrl-C stops an action.
 """
-
-#: By name, in the order of the help.
-BUILTINS: dict[str, Builtin] = {
-    "cd": Builtin(
-        _cd,
-        "cd NAME…|..|/|-|:HOST",
-        "Go to a child, the parent, the root, the last node, or a host's cell.",
-        "nodes",
-    ),
-    "ls": Builtin(
-        _ls, "ls [-l] [NAME…]", "List child nodes and actions; -l explains them.", "nodes"
-    ),
-    "pwd": Builtin(_pwd, "pwd", "Say where you are."),
-    "find": Builtin(_find, "find [PATTERN]", "List everything below, or what matches a pattern."),
-    "help": Builtin(_help, "help [NAME…]", "Explain a command, an action or a node.", "anything"),
-    "--scp": Builtin(_scp, "--scp [NAME…]", "Copy files from and to the node's host.", "nodes"),
-    "return": Builtin(_exit, "return", "Leave a sub-shell."),
-    "exit": Builtin(_exit, "exit", "Leave the shell, or a sub-shell, as Ctrl-D does."),
-}

@@ -1,0 +1,163 @@
+"""What can be asked on the command line, as a table: for the parser, for help, for completion.
+
+What a command does is in a module of ``commands``, loaded when it is run.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..parallel.choices import DEFAULT_FAN_OUT, OUTPUTS
+
+__all__ = ["COMMANDS", "GLOBAL_OPTIONS", "CommandSpec", "OptionSpec"]
+
+
+class OptionSpec(NamedTuple):
+    """An option, whose value is kept under the last of its names."""
+
+    names: tuple[str, ...]
+    help: str
+    #: What its value is called; nothing for a switch.
+    metavar: str = ""
+    #: What its value is, for the parser and for completion: ``hosts``, ``output``, ``directory``,
+    #: ``file``, ``natural``, ``positive``, ``node``, ``colour``, ``format``; nothing for any text.
+    kind: str = ""
+    default: object = None
+
+    @property
+    def destination(self) -> str:
+        """The name of the attribute that its value is kept in."""
+        return self.names[-1].lstrip("-").replace("-", "_")
+
+
+class CommandSpec(NamedTuple):
+    """A command."""
+
+    #: The module in ``commands`` and the function in it, which takes an ``Invocation`` and returns
+    #: the exit status.
+    function: str
+    #: What follows the name, for the line of usage.
+    usage: str
+    summary: str
+    #: Lines with ``{program}`` in them.
+    examples: tuple[tuple[str, str], ...] = ()
+    options: tuple[OptionSpec, ...] = ()
+    #: What its other words are: ``action`` (with its parameters), ``node`` (at most one path),
+    #: ``node-and-command`` (a path, and what follows ``--``), ``pattern``, ``target`` (a node, an
+    #: action, a property or a query), ``shell``, or nothing.
+    words: str = ""
+
+
+_NON_INTERACTIVE = OptionSpec(
+    ("--non-interactive",), "ask nothing: take the defaults, and fail where there is none"
+)
+
+#: Those of every command; they stand before it or after it.
+GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
+    OptionSpec(
+        ("--hosts",),
+        "run on these only: web1,db*, web[01-18], !web3 for all but web3",
+        "NAMES",
+        "hosts",
+    ),
+    OptionSpec(
+        ("--parallel",),
+        f"at most N at once (default {DEFAULT_FAN_OUT})",
+        "N",
+        "positive",
+        DEFAULT_FAN_OUT,
+    ),
+    OptionSpec(("--fail-fast",), "begin no more hosts once one has failed", default=False),
+    OptionSpec(
+        ("--retries",),
+        "try N times again to connect; commands are never run again",
+        "N",
+        "natural",
+        0,
+    ),
+    OptionSpec(("--output",), "how it is shown: " + ", ".join(OUTPUTS), "MODE", "output"),
+    OptionSpec(
+        ("--outdir",), "keep the whole output of each host in a file there", "DIR", "directory"
+    ),
+    OptionSpec(
+        ("--processes",), "run in N processes, each with a part of the hosts", "N", "positive"
+    ),
+    OptionSpec(
+        ("--executor",), "run elsewhere: dask, processes, or package.module:factory", "NAME"
+    ),
+    OptionSpec(("--json",), "write what comes of it as one JSON object", default=False),
+    OptionSpec(("-n", "--sandbox"), "check the syntax of commands, and run none", default=False),
+    OptionSpec(("-y", "--yes"), "do not ask before something runs in production", default=False),
+    OptionSpec(("-q", "--quiet"), "say nothing but results and errors", default=False),
+    OptionSpec(("-v", "--verbose"), "say more: which actions run, and how they end", default=False),
+    OptionSpec(("--color",), "colours: auto, always or never", "WHEN", "colour", "auto"),
+)
+
+#: By name, in the order of the help.
+COMMANDS: dict[str, CommandSpec] = {
+    "run": CommandSpec(
+        "running.run",
+        "[OPTION…] [ACTION [PARAMETER…]]",
+        "run one action",
+        (
+            ("run git.checkout master", "run checkout of the child node git"),
+            ("run --path git checkout master", "the same"),
+            ("run git.checkout commit=master", "give a parameter by its name"),
+            ("run --path git", "open a shell there"),
+            ("run --hosts 'web[01-18]' deploy", "on some of the hosts only"),
+            ("run --output gather status", "equal output of hosts once"),
+        ),
+        (
+            OptionSpec(
+                ("--path",), "the node to begin at: names joined by dots", "PATH", "node", ""
+            ),
+            OptionSpec(("-s", "--single"), "take one host at a time", default=False),
+            _NON_INTERACTIVE,
+            OptionSpec(("--log",), "append what runs, and how it ends, to a file", "FILE", "file"),
+            OptionSpec(("--scp",), "open the secure-copy shell instead", default=False),
+        ),
+        "action",
+    ),
+    "ls": CommandSpec("looking.ls", "[-l] [PATH]", "list what is in a node", words="node"),
+    "tree": CommandSpec("looking.tree", "[PATH]", "show all that is below a node", words="node"),
+    "find": CommandSpec(
+        "looking.find", "[PATTERN]", "find nodes and actions by their names", words="pattern"
+    ),
+    "inspect": CommandSpec(
+        "looking.inspect",
+        "[PATH]",
+        "say all about a node, an action, a property or a query",
+        words="target",
+    ),
+    "graph": CommandSpec(
+        "looking.graph",
+        "[--format FORMAT] [PATH]",
+        "draw the tree, with its roles and hosts, as a diagram",
+        options=(OptionSpec(("--format",), "mermaid or dot", "FORMAT", "format", "mermaid"),),
+        words="node",
+    ),
+    "exec": CommandSpec(
+        "running.execute",
+        "[--sudo] PATH -- COMMAND",
+        "run a command on the hosts of a node",
+        options=(
+            OptionSpec(("--sudo",), "as root", default=False),
+            _NON_INTERACTIVE,
+        ),
+        words="node-and-command",
+    ),
+    "ssh": CommandSpec("running.ssh", "[PATH]", "open a shell on the host of a node", words="node"),
+    "scp": CommandSpec(
+        "running.scp",
+        "[PATH]",
+        "copy files from and to the host of a node",
+        (("scp web", "open a shell that copies files from and to the host of web"),),
+        words="node",
+    ),
+    "completion": CommandSpec(
+        "completion.show_script",
+        "bash|zsh|fish",
+        "write what makes a shell complete this program's words",
+        words="shell",
+    ),
+}

@@ -1,0 +1,43 @@
+"""Going from node to node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...inspection import Inspector
+from ..navigation import find_node
+from .table import UsageError
+
+if TYPE_CHECKING:
+    from ...cli.grammar import Token
+    from ..shell import DeploymentShell
+
+__all__ = ["cd", "leave", "pwd"]
+
+
+def cd(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    """Go to another node."""
+    state = shell.state
+    texts = [word.text for word in words]
+    if texts == ["-"]:
+        state.go(state.previous)
+    else:
+        state.go(find_node(state.node, texts or ["/"]))
+
+
+def pwd(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    """Say where one is."""
+    _expect_nothing("pwd", words)
+    shell.show(Inspector(shell.state.node).get_full_name())
+
+
+def leave(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    """Leave the shell, or a sub-shell."""
+    _expect_nothing("exit", words)
+    shell.leave()
+
+
+def _expect_nothing(name: str, words: Sequence[Token]) -> None:
+    if words:
+        raise UsageError(f"{name} takes no arguments")
