@@ -42,7 +42,7 @@ setup(
         "dev": [*dask, *docs, *lint, *test, *types, "tox>=4"],
     },
     packages=find_packages(include=["deployer", "deployer.*"]),
-    package_data={"deployer": ["py.typed"]},
+    package_data={"deployer": ["py.typed"], "deployer.run.commands": ["completion.*sh"]},
     zip_safe=False,
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -127,7 +127,7 @@ class Console:
         """
         nodes = list(_inspect(root).walk(filter))
         named = [(_inspect(node).get_full_name(), node) for node in nodes]
-        return self._select(prompt, named)
+        return self.select(prompt, named)
 
     def select_node_isolation(self, node: Any) -> Any:
         """Ask for one cell of a parallel node, by number or name, and return it.
@@ -138,10 +138,13 @@ class Console:
         if len(cells) < 2:
             return cells[0].node if cells else node
         named = [(cell.name, cell.node) for cell in cells]
-        return self._select(f"Select a host of {_inspect(node).get_full_name()}", named)
+        return self.select(f"Select a host of {_inspect(node).get_full_name()}", named)
 
-    def _select(self, prompt: str, options: Sequence[tuple[str, T]]) -> T:
-        """Ask for one of many options, by its number in a list or by its name."""
+    def select(self, prompt: str, options: Sequence[tuple[str, T]]) -> T:
+        """Ask for one of many options, by its number in a list or by its name.
+
+        :param options: pairs of a name and the value that it stands for.
+        """
         if not options:
             raise NoInput(f"{prompt}: there is nothing to choose from")
         width = len(str(len(options)))
@@ -215,28 +218,33 @@ class Console:
 
     def _page(self, lines: Iterable[str]) -> bool:
         """Show lines in the pager; return False when there is none."""
-        # Imported here, as it takes its time.
+        # Imported here, as they take their time.
         import subprocess
 
+        from .programs import leaving_ctrl_c
+
         command = shlex.split(os.environ.get("PAGER", "")) or ["less", "-FIRX"]
-        try:
-            pager = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=self._pty.stdout, text=True, errors="replace"
-            )
-        except OSError as error:
-            self.warning(f"the pager {command[0]!r} cannot be run: {error.strerror}")
-            return False
-        assert pager.stdin is not None
         # Ctrl-C belongs to the pager, and leaving it before the end is no error.
-        with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-            for line in lines:
-                pager.stdin.write(f"{line}\n")
-        with contextlib.suppress(BrokenPipeError):
-            pager.stdin.close()
-        while True:
-            with contextlib.suppress(KeyboardInterrupt):
-                pager.wait()
-                return True
+        with leaving_ctrl_c():
+            try:
+                pager = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=self._pty.stdout,
+                    text=True,
+                    errors="replace",
+                )
+            except OSError as error:
+                self.warning(f"the pager {command[0]!r} cannot be run: {error.strerror}")
+                return False
+            assert pager.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                for line in lines:
+                    pager.stdin.write(f"{line}\n")
+            with contextlib.suppress(BrokenPipeError):
+                pager.stdin.close()
+            pager.wait()
+        return True
 
     def progress_bar(
         self, message: str, expected: int | None = None, clear_on_finish: bool = False

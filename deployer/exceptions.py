@@ -13,6 +13,7 @@
     ├── JobStopped                   a part of a parallel run that somebody stopped
     ├── WorkerLost                   whether a part of a parallel run took place is unknown
     ├── NoInput                      a question without a default, and nobody to ask
+    ├── Declined                     somebody was asked whether to run something, and said no
     ├── ExecCommandFailed            a command ended with another status than 0
     │   ├── CommandTimeout           it did not end in time
     │   └── ParallelExecCommandFailed  it failed on some of several hosts
@@ -45,6 +46,7 @@ __all__ = [
     "ConnectionFailedException",
     "ConnectionLost",
     "ConnectionTimeout",
+    "Declined",
     "DeployerException",
     "ExecCommandFailed",
     "HostKeyError",
@@ -222,6 +224,10 @@ class WorkerLost(DeployerException):
 
 class NoInput(DeployerException):
     """A question has no default, and there is nobody to answer it."""
+
+
+class Declined(DeployerException):
+    """Somebody was asked whether to run something, and said no. Nothing was run."""
 
 
 class ExecCommandFailed(DeployerException):

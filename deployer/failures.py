@@ -20,7 +20,7 @@ from .exceptions import (
 if TYPE_CHECKING:
     from traceback import TracebackException
 
-__all__ = ["describe_failure", "leaf_errors"]
+__all__ = ["describe_failure", "find_several", "leaf_errors"]
 
 # As frames name it, so that symlinks are left as they are.
 _OUR_CODE = os.path.dirname(__file__) + os.sep
@@ -48,7 +48,7 @@ def describe_failure(error: BaseException, with_output: bool = True) -> str:
 
     :param with_output: whether the last lines of a failed command are wanted.
     """
-    several = _find_several(error)
+    several = find_several(error)
     if several is None:
         return _describe_leaf(next(leaf_errors(error)), with_output)
     summary = several.summary.capitalize()
@@ -61,7 +61,7 @@ def describe_failure(error: BaseException, with_output: bool = True) -> str:
     return "\n".join(parts)
 
 
-def _find_several(
+def find_several(
     error: BaseException,
 ) -> ParallelActionException | ParallelExecCommandFailed | None:
     """Return the exception of several hosts or cells that an action reports, if it is one."""
@@ -88,7 +88,8 @@ def _describe_leaf(error: BaseException, with_output: bool) -> str:
         case NoInput():
             return f"No answer: {error}"
         case DeployerException():
-            text = f"{type(error).__name__}: {error}"
+            kind = type(error)
+            text = str(error) if kind is DeployerException else f"{kind.__name__}: {error}"
         case _:
             return _describe_fault(error)
     where = _get_place(error.__traceback__)

@@ -41,6 +41,8 @@ class Group:
     name: str = ""
     #: The colour of its nodes in the shell, as termcolor calls it; None for no colour.
     color: str | None = None
+    #: Whether the shell asks a person to type the name of a node before something runs on it.
+    needs_confirmation: bool = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -49,9 +51,10 @@ class Group:
 
 
 class Production(Group):
-    """What users depend on."""
+    """What users depend on. The shell asks before something runs there."""
 
     color = "red"
+    needs_confirmation = True
 
 
 class Staging(Group):

@@ -11,7 +11,8 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TextIO, TypeVar
+from types import FrameType
+from typing import Any, NamedTuple, Protocol, TextIO, TypeVar
 
 from .secret import Secret
 
@@ -31,6 +32,16 @@ Jobs = Sequence[tuple[str, Callable[["Pty"], R]]]
 RunAll = Callable[[Sequence[Callable[[], R]]], list[R]]
 
 
+class Recorder(Protocol):
+    """Keeps the output of jobs."""
+
+    def add(self, name: str, text: str) -> None:
+        """Keep what the job of a name wrote."""
+
+    def viewing(self) -> contextlib.AbstractContextManager[None]:
+        """Hold as long as a view shows jobs: what it writes itself is not to be kept."""
+
+
 class Presentation(NamedTuple):
     """How parallel runs are shown at a terminal."""
 
@@ -40,6 +51,8 @@ class Presentation(NamedTuple):
     directory: str | None = None
     #: Returns the command line that runs the same on some hosts only, where there is one.
     make_rerun: Callable[[str], str] | None = None
+    #: Keeps what jobs write, where somebody wants to see it later.
+    recorder: Recorder | None = None
 
 
 class Pty:
@@ -113,11 +126,7 @@ class Pty:
             size = os.get_terminal_size(self.stdout.fileno())
             if size.lines and size.columns:
                 return size.lines, size.columns
-        # Takes its time, which is saved where there is a terminal.
-        import shutil
-
-        fallback = shutil.get_terminal_size()
-        return fallback.lines, fallback.columns
+        return _read_number("LINES", 24), _read_number("COLUMNS", 80)
 
     def check_interrupted(self) -> None:
         """Raise KeyboardInterrupt when what runs in this terminal has to stop."""
@@ -191,22 +200,19 @@ class Pty:
     def _line_mode(self, echo: bool) -> Iterator[None]:
         """Have the terminal give whole lines, whatever mode it is in; it is restored at the end."""
         fd = self.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        lines = [*before]
+        lines = termios.tcgetattr(fd)
         lines[0] |= termios.ICRNL
         lines[1] |= termios.OPOST | termios.ONLCR
         lines[3] |= termios.ICANON | termios.ISIG | termios.ECHO | termios.ECHOE | termios.ECHOK
         if not echo:
             lines[3] &= ~(termios.ECHO | termios.ECHONL)
-        try:
+        with terminal_restored(fd):
             termios.tcsetattr(fd, termios.TCSAFLUSH, lines)
             yield
-        finally:
-            termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
     @contextlib.contextmanager
     def raw_mode(self) -> Iterator[None]:
-        """Pass every key through unchanged; the terminal is restored on the way out."""
+        """Pass every key through unchanged; see ``terminal_restored`` for the way out."""
         # Not with TCSAFLUSH, the default: it drops what was typed ahead.
         with self._terminal_mode(lambda fd: tty.setraw(fd, termios.TCSADRAIN)):
             yield
@@ -217,12 +223,14 @@ class Pty:
             yield
             return
         fd = self.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        try:
+        with terminal_restored(fd, self._show_cursor):
             set_mode(fd)
             yield
-        finally:
-            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+    def _show_cursor(self) -> None:
+        # What is drawn in such a mode may have hidden it. The stream may be in the middle of a
+        # write, and would not take another one.
+        os.write(self.stdout.fileno(), b"\x1b[0m\x1b[?25h")
 
     @contextlib.contextmanager
     def resize_events(self) -> Iterator[int | None]:
@@ -237,19 +245,17 @@ class Pty:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
 
+        import faulthandler
         import signal
 
-        def notice(*_: object) -> None:
-            # A full pipe already says what there is to say.
-            with contextlib.suppress(BlockingIOError):
-                os.write(writer, b"\0")
-
-        before = signal.signal(signal.SIGWINCH, notice)
+        # Readline has a handler of its own, which ``signal.signal`` cannot put back: from then on,
+        # lines would be typed in a window of the old size. This one writes where somebody is, to
+        # the pipe, which is as good as anything; and it leaves the handler before it as it was.
+        faulthandler.register(signal.SIGWINCH, file=writer, all_threads=False, chain=True)
         try:
             yield reader
         finally:
-            # None is a handler that was not installed from Python, and cannot be put back.
-            signal.signal(signal.SIGWINCH, signal.SIG_DFL if before is None else before)
+            faulthandler.unregister(signal.SIGWINCH)
             os.close(reader)
             os.close(writer)
 
@@ -302,6 +308,66 @@ class _Nowhere(io.StringIO):
         return len(text)
 
 
+@contextlib.contextmanager
+def terminal_restored(
+    fd: int,
+    reset: Callable[[], object] = lambda: None,
+    signals: Sequence[str] = ("SIGTERM", "SIGHUP", "SIGQUIT"),
+) -> Iterator[None]:
+    """Give a terminal its present mode again at the end of the block, however that comes.
+
+    Also a signal that ends the process does, which would run no ``finally``; but only in the main
+    thread, since no other one may have it otherwise. The process still ends by that signal, or as
+    the handler that was there before has it.
+
+    :param reset: what else has to be done before a signal ends the process.
+    :param signals: those that do.
+    """
+    import signal
+
+    before = termios.tcgetattr(fd)
+    handlers: dict[int, Any] = {}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        within = exchange_mode(fd, before)
+        with contextlib.suppress(OSError):
+            reset()
+        if callable(handlers[number]):
+            handlers[number](number, frame)
+            # It had another use for the signal.
+            exchange_mode(fd, within)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for name in signals:
+            number = getattr(signal, name)
+            handler = signal.getsignal(number)
+            # Whoever ignores it, as nohup does, is not ended; None was not installed from Python.
+            if handler not in (signal.SIG_IGN, None):
+                handlers[number] = handler
+                signal.signal(number, end)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def exchange_mode(fd: int, mode: list[Any]) -> list[Any]:
+    """Set the mode of a terminal at once, and return the one that it had."""
+    # One that has hung up has no mode any more.
+    with contextlib.suppress(termios.error):
+        earlier = termios.tcgetattr(fd)
+        # TCSADRAIN would wait until somebody reads its output, who may be gone.
+        termios.tcsetattr(fd, termios.TCSANOW, mode)
+        return earlier
+    return mode
+
+
 def drops_all(stream: TextIO | None) -> bool:
     """Whether nobody ever sees what is written to a stream, so that it need not be."""
     return stream is None or isinstance(stream, _Nowhere)
@@ -326,3 +392,9 @@ def _is_terminal(stream: TextIO) -> bool:
         return stream.isatty()
     except (AttributeError, ValueError):
         return False
+
+
+def _read_number(name: str, default: int) -> int:
+    """Return a number that is in the environment, or the default when there is none."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() and int(text) else default

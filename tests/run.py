@@ -21,6 +21,7 @@ ENVIRONMENT = ROOT / ".tox" / "run"
 # Programs that tests run, and what Debian calls their packages.
 PACKAGES = {
     "dash": "dash",
+    "dot": "graphviz",
     "fish": "fish",
     "git": "git",
     "ip": "iproute2",

@@ -12,7 +12,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +27,7 @@ __all__ = [
     "Terminal",
     "open_terminal",
     "person",
+    "run_command_in_terminal",
     "run_in_terminal",
     "run_script",
 ]
@@ -189,6 +190,36 @@ def run_in_terminal(
         stderr=slave,
         env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT), **environment},
         # The terminal is its controlling one, so that Ctrl-C reaches it.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Screen(process, master, rows, columns)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+@contextmanager
+def run_command_in_terminal(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    rows: int = 24,
+    columns: int = 80,
+) -> Iterator[Screen]:
+    """Run any program in a terminal, with nothing in its environment but what is given."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    process = subprocess.Popen(
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=folder,
+        env={**environment, "TERM": "xterm"},
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         start_new_session=True,
     )

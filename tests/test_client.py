@@ -44,9 +44,9 @@ def write_script(tmp_path):
         (["run", "hello", "--force", "-x", "it's"], "hello ('--force', '-x', \"it's\") {}"),
         (["run", "--", "hello", "-x"], "hello ('-x',) {}"),
         (["run", "service"], "restarted all"),
-        (["run", "--path", "web:second", "name"], "second"),
+        (["run", "-y", "--path", "web:second", "name"], "second"),
         (["run", "ls"], "the action"),
-        (["run", "-s", "web", "name"], "first: first\nsecond: second"),
+        (["run", "-ys", "web", "name"], "first: first\nsecond: second"),
         (["run", "quiet"], ""),
     ],
 )
@@ -64,7 +64,7 @@ def test_run_prints_the_result(arguments, output):
     [
         (["run", "fail"], 1, "status   3"),
         (["run", "fault"], 1, "KeyError: 'key'"),
-        (["run", "web.half"], 1, "Failed on 1 of 2 hosts"),
+        (["run", "-y", "web.half"], 1, "Failed on 1 of 2 hosts"),
         (["run", "nowhere"], 2, "Tree has no node or action 'nowhere'"),
         (["run", "git"], 2, "Tree.git is a node"),
         (["run", "--path", "gti", "log"], 2, "deploy: Tree has no node or action 'gti'. Did you"),
@@ -296,7 +296,7 @@ def test_help_begins_with_examples_and_uses_the_name(write_script):
 
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
-    [(["--help"], ""), (["run", "git.log"], ""), ([], "ls\nfind x\nhelp git\n")],
+    [(["--help"], ""), (["run", "git.log"], ""), ([], "ls\nfind log\nhelp git\n")],
 )
 def test_what_needs_no_connection_loads_no_paramiko(arguments, stdin, write_script):
     script = write_script(

@@ -44,7 +44,7 @@ EXPORTS = {
     "deployer.exceptions": """
         DeployerException ExecCommandFailed ConnectionFailedException AuthenticationFailed
         HostKeyError ConnectionTimeout ConnectionLost QueryException ActionException
-        ParallelActionException ParallelExecCommandFailed CommandTimeout NoInput
+        ParallelActionException ParallelExecCommandFailed CommandTimeout NoInput Declined
         NodeDefinitionError NodeUsageError LockHeld SudoFailed SudoAuthenticationFailed
         RemoteFileError NotBegun JobStopped WorkerLost
     """,

@@ -5,102 +5,38 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import golden
 from deployer.cli import LineError, parse, quote, tokenize
 
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("", []),
-        ("  \t ", []),
-        ("ls", ["ls"]),
-        ("  cd  web   git ", ["cd", "web", "git"]),
-        ("say 'hello world'", ["say", "hello world"]),
-        ('say "hello world"', ["say", "hello world"]),
-        ("say hello\\ world", ["say", "hello world"]),
-        ("""say "it's" 'a "b"'""", ["say", "it's", 'a "b"']),
-        ("a'b c'd", ["ab cd"]),
-        ("say ''", ["say", ""]),
-        ('"a\\"b\\\\c\\d"', ['a"b\\c\\d']),
-        ("'a\\b'", ["a\\b"]),
-        ("\\'", ["'"]),
-        ("# a comment", []),
-        ("ls # a comment", ["ls"]),
-        ("fix#3", ["fix#3"]),
-        ("'#3'", ["#3"]),
-        ("git.checkout master", ["git.checkout", "master"]),
-        ("cd :web1 ..", ["cd", ":web1", ".."]),
-        ("a; b | c $d", ["a;", "b", "|", "c", "$d"]),
-        ("naïve 漢字", ["naïve", "漢字"]),
-    ],
-)
-def test_a_line_has_these_words(line, words):
-    assert list(parse(line).texts) == words
+#: Lines with more in them that means something than any text has.
+LINES = st.text(st.sampled_from("ab=.#'\"\\ \t\né漢")) | st.text()
+#: However slow the machine is just now.
+thoroughly = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STYLES = st.sampled_from(["", "'", '"'])
 
 
-@pytest.mark.parametrize(
-    ("line", "positions"),
-    [
-        ("cd web", [(0, 2), (3, 6)]),
-        ("  say 'a b'  ", [(2, 5), (6, 11)]),
-        ("a\\ b c", [(0, 4), (5, 6)]),
-        ("say 'op en", [(0, 3), (4, 10)]),
-        ("end\\", [(0, 4)]),
-    ],
-)
-def test_every_word_knows_where_it_stands(line, positions):
-    assert [(token.start, token.end) for token in tokenize(line)] == positions
+def describe(case):
+    line = case.replace("␣", " ").replace("→", "\t").replace("↵", "\n")
+    lines = []
+    for token in tokenize(line):
+        text = token.text.replace("\t", "→").replace("\n", "↵")
+        keyword = token.keyword
+        said = f"  {keyword[0]} = [{keyword[1]}]" if keyword else ""
+        lines.append(f"{token.start:2}-{token.end:<2} [{text}]{said}")
+    try:
+        words = parse(line).words
+    except LineError as error:
+        return [*lines, str(error)]
+    assert list(words) == tokenize(line)
+    return lines
 
 
-@pytest.mark.parametrize(
-    ("line", "text", "unfinished"),
-    [
-        ("say 'hello wo", "hello wo", "'"),
-        ('say "hello wo', "hello wo", '"'),
-        ('say x"y', "xy", '"'),
-        ("say 'a'\"", "a", '"'),
-        ("say hello\\", "hello", "\\"),
-        ('say "a\\', "a\\", '"'),
-        ("say 'done'", "done", ""),
-    ],
-)
-def test_an_unfinished_word_is_known(line, text, unfinished):
-    last = tokenize(line)[-1]
-    assert (last.text, last.unfinished) == (text, unfinished)
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [("say 'hello", "The quote ' at 'hello' is never closed"), ("a\\", "ends in a backslash")],
-)
-def test_an_unfinished_line_is_an_error_that_says_why(line, message):
-    with pytest.raises(LineError, match=message):
-        parse(line)
-
-
-@pytest.mark.parametrize(
-    ("word", "keyword"),
-    [
-        ("commit=master", ("commit", "master")),
-        ("commit='a b'", ("commit", "a b")),
-        ('commit="a=b"', ("commit", "a=b")),
-        ("commit=", ("commit", "")),
-        ("a=b=c", ("a", "b=c")),
-        ("'commit=master'", None),
-        ("com'mit'=x", None),
-        ("commit\\=x", None),
-        ("=x", None),
-        ("--opt=x", None),
-        ("http://x?a=1", None),
-        ("master", None),
-    ],
-)
-def test_a_name_before_an_equals_sign_is_a_keyword_unless_quoted(word, keyword):
-    (token,) = tokenize(word)
-    assert token.keyword == keyword
+@pytest.mark.parametrize("case", golden.read_cases("grammar.txt"))
+def test_a_line_means_this(case):
+    golden.check("grammar.txt", case, describe)
 
 
 @pytest.mark.parametrize(
@@ -109,29 +45,67 @@ def test_a_name_before_an_equals_sign_is_a_keyword_unless_quoted(word, keyword):
         ("plain", "", "plain"),
         ("two words", "", "two\\ words"),
         ("it's", "", "it\\'s"),
+        ("#3", "", "\\#3"),
         ("", "", "''"),
+        ("two\nlines", "", "'two\nlines'"),
         ("two words", "'", "'two words'"),
         ("it's", "'", "'it'\\''s'"),
         ('a "b"', '"', '"a \\"b\\""'),
+        ("a\\b", '"', '"a\\\\b"'),
     ],
 )
 def test_text_is_quoted_in_the_style_that_was_begun(text, style, quoted):
     assert quote(text, style) == quoted
 
 
-@given(st.text(), st.sampled_from(["", "'", '"']))
+@thoroughly
+@given(st.text(), STYLES)
 def test_quoted_text_is_one_word_that_means_the_text(text, style):
     assert parse(quote(text, style)).texts == (text,)
 
 
-@given(st.text())
+@thoroughly
+@given(st.lists(st.tuples(LINES, STYLES), min_size=1), st.sampled_from([" ", "\t", "  \n"]))
+def test_quoted_words_are_those_words(words, blank):
+    line = blank.join(quote(text, style) for text, style in words)
+    assert parse(line).texts == tuple(text for text, _ in words)
+
+
+@thoroughly
+@given(LINES)
 def test_any_line_has_words_in_order_within_it(line):
     end = 0
     for token in tokenize(line):
-        assert end <= token.start < token.end <= len(line)
+        # Only blanks are between them.
+        assert not line[end : token.start].strip(" \t\n")
+        assert token.start < token.end <= len(line)
+        assert token.plain <= len(token.text)
         end = token.end
+    rest = line[end:].lstrip(" \t\n")
+    assert not rest or rest.startswith("#")
 
 
+@thoroughly
+@given(LINES)
+def test_a_word_by_itself_means_what_it_means_in_its_line(line):
+    for token in tokenize(line):
+        (alone,) = tokenize(line[token.start : token.end])
+        assert alone == token._replace(start=0, end=token.end - token.start)
+
+
+@thoroughly
+@given(LINES)
+def test_a_line_is_an_error_exactly_when_its_last_word_is_not_finished(line):
+    tokens = tokenize(line)
+    assert not any(token.unfinished for token in tokens[:-1])
+    if tokens and tokens[-1].unfinished:
+        with pytest.raises(LineError):
+            parse(line)
+    else:
+        assert parse(line).texts == tuple(token.text for token in tokens)
+
+
+@thoroughly
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\0\r\f\v"))))
 def test_what_a_shell_would_quote_reads_the_same(words):
     assert list(parse(shlex.join(words)).texts) == words

@@ -370,17 +370,17 @@ def test_ctrl_c_ends_what_runs_and_shows_what_became_of_it(farm: Start) -> None:
 
 def test_the_shell_goes_on_after_ctrl_c_with_the_terminal_as_it_was(farm: Start) -> None:
     with farm() as screen:
-        screen.wait_for(lambda lines: lines[-1] == "Farm >")
+        screen.wait_for(lambda lines: lines[-1] == "Farm (3) >")
         before = termios.tcgetattr(screen._master)
         screen.type("sleep\r")
         screen.wait_for(has("3 running"))
         screen.type("\x03")
         screen.wait_for(
-            lambda lines: has("stopped", "Interrupted")(lines) and lines[-1] == "Farm >"
+            lambda lines: has("stopped", "Interrupted")(lines) and lines[-1] == "Farm (3) ✗ >"
         )
         assert "run again: deploy.py run --hosts 'web[1-3]' sleep" in screen.lines
         screen.type("hello\r")
-        screen.wait_for(lambda lines: has(r"web\[1-3\]: done", "Farm >")(lines))
+        screen.wait_for(lambda lines: has(r"web\[1-3\]: done", r"Farm \(3\) >")(lines))
         until(lambda: termios.tcgetattr(screen._master) == before)
 
 

@@ -160,12 +160,12 @@ def test_ctrl_c_leaves_no_process_on_three_hundred_hosts(farm: Farm, tmp_path: P
         XDG_STATE_HOME=str(tmp_path),
         NO_COLOR="1",
     ) as screen:
-        screen.wait_for(lambda lines: lines[-1] == "Farm >")
+        screen.wait_for(lambda lines: lines[-1] == f"Farm ({_COUNT}) >")
         screen.type("uname\r")
         screen.wait_for(
             lambda lines: (
                 any(line.startswith("web[000-299] (300)  ok") for line in lines)
-                and lines[-1] == "Farm >"
+                and lines[-1] == f"Farm ({_COUNT}) >"
             ),
             seconds=60,
         )
@@ -175,7 +175,7 @@ def test_ctrl_c_leaves_no_process_on_three_hundred_hosts(farm: Farm, tmp_path: P
         screen.wait_for(
             lambda lines: (
                 any("web[000-299] (300)  stopped" in line for line in lines)
-                and lines[-1] == "Farm >"
+                and lines[-1] == f"Farm ({_COUNT}) ✗ >"
             ),
             seconds=60,
         )

@@ -351,15 +351,15 @@ def test_hosts_of_a_container_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "out", "err"),
     [
-        (["run", "--hosts", "second", "web", "name"], 0, "second: second", ""),
-        (["--hosts", "second", "run", "web", "name"], 0, "second: second", ""),
-        (["--hosts=!second", "run", "web", "name"], 0, "first: first", ""),
+        (["run", "-y", "--hosts", "second", "web", "name"], 0, "second: second", ""),
+        (["--hosts", "second", "-y", "run", "web", "name"], 0, "second: second", ""),
+        (["--yes", "--hosts=!second", "run", "web", "name"], 0, "first: first", ""),
         (["run", "--hosts", "secnd", "web", "name"], 2, "", "goes by 'secnd'; did you mean 'sec"),
         (["run", "--hosts", "web[3-", "web", "name"], 2, "", "web[3-"),
         (["run", "--hosts", "", "web", "name"], 2, "", "--hosts"),
         (["run", "--parallel", "0", "web", "name"], 2, "", "number from 1"),
         (["run", "--output", "x", "web", "name"], 2, "", "gather"),
-        (["run", "--parallel", "1", "--fail-fast", "web", "half"], 1, "", "second"),
+        (["run", "--parallel", "1", "--fail-fast", "-y", "web", "half"], 1, "", "second"),
         (["run", "web", "half", "--hosts", "x"], 2, "", "half"),
     ],
 )
@@ -371,7 +371,7 @@ def test_the_command_line_says_how(arguments: list[str], status: int, out: str, 
 
 
 def test_the_output_of_each_host_is_kept_where_the_command_line_says(tmp_path: Path) -> None:
-    result = run_script(SCRIPT, "run", "--outdir", str(tmp_path / "logs"), "web", "half")
+    result = run_script(SCRIPT, "run", "-y", "--outdir", str(tmp_path / "logs"), "web", "half")
     assert result.returncode == 1
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [
         "first.log",

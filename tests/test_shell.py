@@ -20,7 +20,7 @@ class Session:
 
     def __init__(self):
         self.pty = DummyPty()
-        self.shell = DeploymentShell(Env(Tree(), self.pty))
+        self.shell = DeploymentShell(Env(Tree(), self.pty), confirms=False)
         self.status = 0
 
     def run(self, *lines):
@@ -285,7 +285,7 @@ def test_an_action_cannot_end_the_shell(session):
         ("git ", ["checkout ", "log "]),
         ("git.", ["git.checkout ", "git.log "]),
         ("git checkout ", ["commit=", "force=", "depth="]),
-        ("git checkout v1 ", ["force=", "depth="]),
+        ("git checkout v1 ", ["yes ", "no ", "force=", "depth="]),
         ("git checkout v1 f", ["force="]),
         ("git checkout v1 force=", ["force=yes ", "force=no "]),
         ("git checkout commit=v1 f", ["force="]),
@@ -329,7 +329,8 @@ def prompts(screen, count):
     """Wait until the prompt has come so many times, and nothing after it."""
     return screen.wait_for(
         lambda lines: (
-            sum(line.startswith("Tree >") for line in lines) == count and lines[-1] == "Tree >"
+            sum(bool(re.match(r"Tree( ✗)? >", line)) for line in lines) == count
+            and lines[-1] in ("Tree >", "Tree ✗ >")
         )
     )
 
@@ -438,8 +439,8 @@ def test_a_read_only_history_is_a_warning_at_most(tmp_path):
 def test_the_prompt_has_the_colour_of_the_group(tmp_path):
     with run_in_terminal(SCRIPT, XDG_STATE_HOME=str(tmp_path)) as screen:
         screen.type("cd web\n")
-        screen.wait_for("Tree.web >")
-        assert screen.colour_at("Tree.web >") == "red"
+        screen.wait_for("Tree.web (2) >")
+        assert screen.colour_at("Tree.web (2) >") == "red"
 
 
 class Shower(Node):

@@ -115,22 +115,56 @@ def check(loaded: set[str], most: int, not_yet: str) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["scp", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["exec", "--help"], ["scp", "--help"]],
+    ids=" ".join,
+)
 def test_help_loads_what_defines_a_tree_and_nothing_that_runs_one(
     words: list[str], tmp_path: Path
 ) -> None:
-    check(run_script(tmp_path, words), 34, NOT_YET + NOT_FOR_HELP)
+    check(run_script(tmp_path, words), 39, NOT_YET + NOT_FOR_HELP)
+
+
+def test_a_list_of_all_actions_loads_nothing_that_runs_them(tmp_path: Path) -> None:
+    check(run_script(tmp_path, ["--list"]), 46, NOT_YET + "deployer.shell deployer.loggers")
+
+
+@pytest.mark.parametrize("words", [["ls"], ["tree"]], ids=" ".join)
+def test_looking_at_a_tree_loads_nothing_that_runs_it(words: list[str], tmp_path: Path) -> None:
+    not_yet = "deployer.parallel.running deployer.host.command deployer.host.interaction readline"
+    check(run_script(tmp_path, words), 68, not_yet)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["completion", "bash"],
+        ["--complete", "bash", "1", "--", "deploy.py", "r"],
+        ["--complete", "zsh", "2", "--", "deploy.py", "run", "child.s"],
+    ],
+    ids=" ".join,
+)
+def test_what_completes_loads_neither_the_shell_nor_what_runs(
+    words: list[str], tmp_path: Path
+) -> None:
+    check(run_script(tmp_path, words), 46, NOT_YET + "deployer.shell deployer.loggers")
+
+
+def test_tab_does_not_wait_for_the_parser(tmp_path: Path) -> None:
+    words = ["--complete", "bash", "1", "--", "deploy.py", "r"]
+    assert "argparse" not in run_script(tmp_path, words)
 
 
 def test_the_shell_loads_nothing_for_actions_that_nobody_runs(tmp_path: Path) -> None:
-    check(run_script(tmp_path, []), 64, NOT_YET)
+    check(run_script(tmp_path, []), 78, NOT_YET)
 
 
 @pytest.mark.parametrize("keys", ["\x04", "ls\n|cd child\n|\x04", "ch\t\x15\x04"])
 def test_neither_listing_nor_completing_loads_what_runs_actions(keys: str, tmp_path: Path) -> None:
     pytest.importorskip("readline")
     not_yet = "deployer.parallel.running deployer.host.command deployer.host.interaction"
-    check(run_script(tmp_path, [], keys), 64, not_yet)
+    check(run_script(tmp_path, [], keys), 86, not_yet)
 
 
 def test_the_modules_of_nodes_and_hosts_are_light(tmp_path: Path) -> None:

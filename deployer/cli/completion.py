@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from .grammar import Token, quote, tokenize
 
-__all__ = ["Candidate", "CandidateSource", "Completion", "complete", "did_you_mean"]
+__all__ = [
+    "Candidate",
+    "CandidateSource",
+    "Complete",
+    "Completion",
+    "complete",
+    "did_you_mean",
+    "find_matching",
+]
 
 
 class Candidate(NamedTuple):
@@ -21,6 +29,8 @@ class Candidate(NamedTuple):
     display: str = ""
     #: Whether the word is complete, so that a blank follows.
     is_final: bool = True
+    #: The colour that it is shown in, as termcolor calls it; empty for none.
+    colour: str = ""
 
 
 class Completion(NamedTuple):
@@ -33,6 +43,12 @@ class Completion(NamedTuple):
     help: str = ""
     #: What follows the text once it is the only one: a closing quote, a blank, or nothing.
     append: str = " "
+    #: The colour of ``display``, as termcolor calls it; empty for none.
+    colour: str = ""
+
+
+#: Returns the completions for a line and the position of the cursor in it.
+Complete = Callable[[str, int], Sequence[Completion]]
 
 
 class CandidateSource(Protocol):
@@ -55,15 +71,18 @@ def complete(source: CandidateSource, line: str, cursor: int | None = None) -> l
     """
     line = line[:cursor]
     tokens = tokenize(line)
-    if tokens and (tokens[-1].end == len(line) or tokens[-1].unfinished):
-        *before, current = tokens
-    elif line.rstrip(" \t\n") != line or not line:
-        before, current = tokens, Token("", len(line), len(line))
-    else:
+    end = tokens[-1].end if tokens else 0
+    if line[end:].strip(" \t\n"):
         return []  # Within a comment.
+    if tokens and end == len(line):
+        *before, current = tokens
+    else:
+        before, current = tokens, Token("", len(line), len(line))
     candidates = list(source.get_candidates([token.text for token in before], current.text))
     style = _get_open_quote(line, current)
-    return [_make(candidate, current, style) for candidate in _match(candidates, current.text)]
+    return [
+        _make(candidate, current, style) for candidate in find_matching(candidates, current.text)
+    ]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -76,7 +95,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def _match(candidates: Sequence[Candidate], word: str) -> list[Candidate]:
+def find_matching(candidates: Sequence[Candidate], word: str) -> list[Candidate]:
+    """Return the candidates that a word could become, by the rule of ``complete``."""
     folded = word.lower()
     exact = [c for c in candidates if c.value.startswith(word)]
     if exact:
@@ -109,4 +129,5 @@ def _make(candidate: Candidate, current: Token, style: str) -> Completion:
         display=candidate.display or candidate.value,
         help=candidate.help,
         append=(closing if candidate.is_final else "") + (" " if candidate.is_final else ""),
+        colour=candidate.colour,
     )

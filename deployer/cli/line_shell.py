@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import termios
 from collections.abc import Iterable, Sequence
 
 from ..console import Console
+from ..exceptions import NoInput
 from ..pseudo_terminal import Pty, write_text
 from ..utils.colours import paint, shows_colours
 from .completion import Completion
+from .grammar import tokenize
 from .reader import Reader
+from .status import Status
 
-__all__ = ["LineShell", "Status"]
+__all__ = ["LineShell"]
 
-
-class Status:
-    """The exit statuses of a command line."""
-
-    DONE = 0
-    FAILED = 1
-    WRONG_USE = 2
-    NO_INPUT = 3
-    UNREACHABLE = 4
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
+# Those of a screen that the question about pasted lines needs itself.
+_OTHER_ROWS = 4
 
 
 class LineShell(abc.ABC):
@@ -64,9 +60,14 @@ class LineShell(abc.ABC):
             except KeyboardInterrupt:
                 self.show("")
                 continue
-            status = self._run_lines(text.splitlines())
+            try:
+                status = self._run_lines(_split_lines(text))
+            except KeyboardInterrupt:
+                # While something was shown, or another one was dealt with.
+                self.show("")
+                status = Status.INTERRUPTED
             if status and self._stop_at_failure:
-                return Status.FAILED
+                return status
         return Status.DONE
 
     def leave(self) -> None:
@@ -99,15 +100,31 @@ class LineShell(abc.ABC):
     def _run_lines(self, lines: Sequence[str]) -> int:
         """Run the lines of one input, until one fails; several are pasted, and asked about."""
         if len(lines) > 1:
-            self.show_lines(f"  {line}" for line in lines)
+            shown = lines[: max(self.pty.get_size()[0] - _OTHER_ROWS, 1)]
+            self.show_lines(f"  {line}" for line in shown)
+            if more := len(lines) - len(shown):
+                self.show(f"  … and {more} more")
+            # What came right after them may be more of the same, but is no answer.
+            _forget_typed(self.pty)
             try:
                 if not self.console.confirm(f"Run these {len(lines)} lines?", default=False):
                     return Status.DONE
-            except KeyboardInterrupt:
-                self.show("")
-                return Status.INTERRUPTED
+            except NoInput:
+                return Status.DONE
         for line in lines:
             status = self.run_line(line)
             if status or self._is_left:
                 return status
         return Status.DONE
+
+
+def _split_lines(text: str) -> list[str]:
+    """Return the lines of an input; of several, only those that say something."""
+    lines = text.split("\n")
+    return [line for line in lines if tokenize(line)] if len(lines) > 1 else lines
+
+
+def _forget_typed(pty: Pty) -> None:
+    if pty.is_interactive:
+        with contextlib.suppress(termios.error):
+            termios.tcflush(pty.stdin.fileno(), termios.TCIFLUSH)

@@ -205,6 +205,13 @@ class FileAccess(abc.ABC):
 
         return file_errors(self.slug, path, what)
 
+    def open_files(self) -> AbstractContextManager[FileSystem]:
+        """Give what can be done with single files and directories, for a ``with`` block.
+
+        It takes absolute paths, knows no sandbox, and its errors are plain ``OSError``.
+        """
+        return self._open_files()
+
     def stat(self, path: str) -> Stat:
         """Return what is known of a file; of the one that it leads to, for a symlink."""
         with self._file_errors(path, "stat"):

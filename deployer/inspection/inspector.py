@@ -26,9 +26,12 @@ from ..node.isolation import (
     find_cell,
     get_full_name,
     get_path_names,
+    get_roles,
+    has_cells,
     iter_isolations,
 )
 from ..node.metaclass import NodeBase
+from ..node.role_mapping import Roles
 from ..query import Query, QueryResult
 from ..utils.spelling import find_nearest
 
@@ -84,10 +87,23 @@ class Inspector:
 
     # What is in it
 
-    def get_childnodes(self, include_private: bool = True) -> list[Any]:
-        """Return the nested nodes, in order of definition."""
-        children = self._select(ChildNodeDescriptor, include_private)
-        return [child.bind(self.node) for child in children]
+    def get_childnodes(self, include_private: bool = True, skip_broken: bool = False) -> list[Any]:
+        """Return the nested nodes, in order of definition.
+
+        :param skip_broken: leave out those that cannot be made; else the first of them raises.
+        """
+        nodes = []
+        for child in self._select(ChildNodeDescriptor, include_private):
+            try:
+                nodes.append(child.bind(self.node))
+            except Exception:
+                if not skip_broken:
+                    raise
+        return nodes
+
+    def get_childnode_names(self, include_private: bool = True) -> list[str]:
+        """Return the names of the nested nodes, in order; this makes none of them."""
+        return [child.name for child in self._select(ChildNodeDescriptor, include_private)]
 
     def get_childnode(self, name: str) -> Any:
         """Return the nested node of this name; raise AttributeError when there is none."""
@@ -183,6 +199,17 @@ class Inspector:
         """Return the path in one, like ``Root.child[0]``."""
         return get_full_name(self._bare)
 
+    def get_class(self) -> type[Node]:
+        """Return the node's class."""
+        return type(self._bare)
+
+    def get_roles(self) -> Roles:
+        """Return the classes of its hosts by role, of an array those of all its cells.
+
+        It is what the tree says, also where an Env runs on some of these hosts only.
+        """
+        return get_roles(self._bare)
+
     def get_group(self) -> type[Group]:
         """Return the group of the node or of its nearest ancestor that has one, else Group."""
         node: Node | None = self._bare
@@ -198,6 +225,10 @@ class Inspector:
         """Return whether actions run once here, and not once for each cell of an array."""
         return self._bare._node_is_isolated
 
+    def has_cells(self) -> bool:
+        """Return whether the node itself is an array, with a cell for each host."""
+        return has_cells(self._bare)
+
     def iter_isolations(
         self, identifier_type: IsolationIdentifierType = IsolationIdentifierType.INT_TUPLES
     ) -> Iterator[Isolation]:
@@ -211,12 +242,13 @@ class Inspector:
 
     # All below it
 
-    def walk(self, filter: Filter | None = None) -> NodeIterator:
+    def walk(self, filter: Filter | None = None, skip_broken: bool = False) -> NodeIterator:
         """Return the node and all that are nested in it, depth first, as a NodeIterator.
 
         :param filter: gives only the nodes that it matches; see ``deployer.inspection.filters``.
+        :param skip_broken: leave out those that cannot be made; else the first of them raises.
         """
-        nodes = NodeIterator(lambda: _walk(self.node))
+        nodes = NodeIterator(lambda: _walk(self.node, skip_broken))
         return nodes if filter is None else nodes.filter(filter)
 
     # The tables of descriptors are read, so that to ask for a name makes no nodes.
@@ -286,10 +318,10 @@ _NOUNS: dict[type[NodeAttribute], str] = {
 }
 
 
-def _walk(node: Any) -> Iterator[Any]:
+def _walk(node: Any, skip_broken: bool) -> Iterator[Any]:
     yield node
-    for child in Inspector(node).get_childnodes():
-        yield from _walk(child)
+    for child in Inspector(node).get_childnodes(skip_broken=skip_broken):
+        yield from _walk(child, skip_broken)
 
 
 def _prefer_cell(node: Any, key: object) -> Any:

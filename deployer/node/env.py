@@ -221,7 +221,15 @@ class Env:
 
     def _node_with_options(self, options: RunOptions) -> Env:
         """Return the same node with other options, on hosts in the same contexts."""
-        env = self._node_copy(self._node_bare, options)
+        return self._node_with_contexts_for(self._node_copy(self._node_bare, options))
+
+    def _node_in_sandbox(self, is_sandbox: bool = True) -> Env:
+        """Return the same node where commands are only checked, on hosts in the same contexts."""
+        env = self._node_copy(self._node_bare, self._node_given_options)
+        env._node_set("_node_is_sandbox", is_sandbox)
+        return self._node_with_contexts_for(env)
+
+    def _node_with_contexts_for(self, env: Env) -> Env:
         for node, known in self._node_envs.items():
             if known._node_hosts is not None:
                 env._node_env_of(node).hosts.take_contexts(known._node_hosts)

@@ -15,7 +15,7 @@ from .options import RunOptions
 from .pool import Pool
 from .views import show
 
-__all__ = ["run"]
+__all__ = ["run", "run_job"]
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def run(
     def prepare(job: Job[T]) -> Callable[[Pty], Outcome[T]]:
         def run_in(own: Pty) -> Outcome[T]:
             pool.interrupt_later(own)
-            return attempt(job.name, partial(_run, job, own, options.retries))
+            return attempt(job.name, partial(run_job, job, own, options.retries))
 
         return run_in
 
@@ -66,7 +66,8 @@ def run(
     )
 
 
-def _run(job: Job[T], pty: Pty, retries: int) -> T:
+def run_job(job: Job[T], pty: Pty, retries: int) -> T:
+    """Run a job in a Pty, once its hosts are connected to; return its result."""
     if retries:
         for host in job.hosts:
             _connect(partial(host(pty).connect), pty, retries)

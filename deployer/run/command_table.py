@@ -9,7 +9,23 @@ from typing import NamedTuple
 
 from ..parallel.choices import DEFAULT_FAN_OUT, OUTPUTS
 
-__all__ = ["COMMANDS", "GLOBAL_OPTIONS", "CommandSpec", "OptionSpec"]
+__all__ = [
+    "COLOURS",
+    "COMMANDS",
+    "GLOBAL_OPTIONS",
+    "GRAPH_FORMATS",
+    "PROGRAM_OPTIONS",
+    "SHELLS",
+    "CommandSpec",
+    "OptionSpec",
+]
+
+#: What ``--color`` takes.
+COLOURS = ("auto", "always", "never")
+#: What ``graph --format`` takes.
+GRAPH_FORMATS = ("mermaid", "dot")
+#: What ``completion`` takes.
+SHELLS = ("bash", "zsh", "fish")
 
 
 class OptionSpec(NamedTuple):
@@ -22,6 +38,7 @@ class OptionSpec(NamedTuple):
     #: What its value is, for the parser and for completion: ``hosts``, ``output``, ``directory``,
     #: ``file``, ``natural``, ``positive``, ``node``, ``colour``, ``format``; nothing for any text.
     kind: str = ""
+    #: The value when it is not given: False for a switch.
     default: object = None
 
     @property
@@ -33,13 +50,13 @@ class OptionSpec(NamedTuple):
 class CommandSpec(NamedTuple):
     """A command."""
 
-    #: The module in ``commands`` and the function in it, which takes an ``Invocation`` and returns
+    #: The module in ``commands`` and the function in it, which takes a ``CommandLine`` and returns
     #: the exit status.
     function: str
     #: What follows the name, for the line of usage.
     usage: str
     summary: str
-    #: Lines with ``{program}`` in them.
+    #: Pairs of what stands after the program's name, and what that does.
     examples: tuple[tuple[str, str], ...] = ()
     options: tuple[OptionSpec, ...] = ()
     #: What its other words are: ``action`` (with its parameters), ``node`` (at most one path),
@@ -49,11 +66,20 @@ class CommandSpec(NamedTuple):
 
 
 _NON_INTERACTIVE = OptionSpec(
-    ("--non-interactive",), "ask nothing: take the defaults, and fail where there is none"
+    ("--non-interactive",),
+    "ask nothing: take the defaults, and fail where there is none",
+    default=False,
+)
+
+#: Those of the program itself, without a command.
+PROGRAM_OPTIONS: tuple[OptionSpec, ...] = (
+    OptionSpec(("--list",), "list all commands and all actions, and leave", default=False),
+    OptionSpec(("--version",), "say the version of deployer, and leave", default=False),
 )
 
 #: Those of every command; they stand before it or after it.
 GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
+    OptionSpec(("-h", "--help"), "show this help, and leave", default=False),
     OptionSpec(
         ("--hosts",),
         "run on these only: web1,db*, web[01-18], !web3 for all but web3",
@@ -90,7 +116,7 @@ GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
     OptionSpec(("-y", "--yes"), "do not ask before something runs in production", default=False),
     OptionSpec(("-q", "--quiet"), "say nothing but results and errors", default=False),
     OptionSpec(("-v", "--verbose"), "say more: which actions run, and how they end", default=False),
-    OptionSpec(("--color",), "colours: auto, always or never", "WHEN", "colour", "auto"),
+    OptionSpec(("--color",), "colours: " + ", ".join(COLOURS), "WHEN", "colour", "auto"),
 )
 
 #: By name, in the order of the help.
@@ -118,35 +144,81 @@ COMMANDS: dict[str, CommandSpec] = {
         ),
         "action",
     ),
-    "ls": CommandSpec("looking.ls", "[-l] [PATH]", "list what is in a node", words="node"),
-    "tree": CommandSpec("looking.tree", "[PATH]", "show all that is below a node", words="node"),
+    "ls": CommandSpec(
+        "looking.ls",
+        "[-l] [PATH]",
+        "list what is in a node",
+        (
+            ("ls web", "list the child nodes and the actions of web"),
+            ("ls --json", "those of the root, for another program"),
+        ),
+        (OptionSpec(("-l", "--long"), "with a line of help for each", default=False),),
+        "node",
+    ),
+    "tree": CommandSpec(
+        "looking.tree",
+        "[PATH]",
+        "show all that is below a node",
+        (("tree", "show all there is"), ("tree web", "show what is below web")),
+        words="node",
+    ),
     "find": CommandSpec(
-        "looking.find", "[PATTERN]", "find nodes and actions by their names", words="pattern"
+        "looking.find",
+        "[PATTERN]",
+        "find nodes and actions by their names",
+        (
+            ("find deploy", "find all that has deploy in its name"),
+            ("find 'web.*'", "find all below web"),
+        ),
+        words="pattern",
     ),
     "inspect": CommandSpec(
         "looking.inspect",
         "[PATH]",
         "say all about a node, an action, a property or a query",
+        (
+            ("inspect web", "say all about the node web"),
+            ("inspect web.deploy", "say all about the action deploy of web"),
+        ),
         words="target",
     ),
     "graph": CommandSpec(
         "looking.graph",
         "[--format FORMAT] [PATH]",
         "draw the tree, with its roles and hosts, as a diagram",
-        options=(OptionSpec(("--format",), "mermaid or dot", "FORMAT", "format", "mermaid"),),
-        words="node",
+        (
+            ("graph > tree.mmd", "draw all of it, for Mermaid"),
+            ("graph --format dot web | dot -Tsvg > web.svg", "draw web, by Graphviz"),
+        ),
+        (OptionSpec(("--format",), " or ".join(GRAPH_FORMATS), "FORMAT", "format", "mermaid"),),
+        "node",
     ),
     "exec": CommandSpec(
         "running.execute",
-        "[--sudo] PATH -- COMMAND",
+        "[--sudo] [OPTION…] PATH -- COMMAND",
         "run a command on the hosts of a node",
+        (
+            ("exec web -- uptime", "on all hosts of web; `.` is the root"),
+            ("exec --sudo web -- dmesg", "as root"),
+            ("exec --json web -- uname -r", "for another program"),
+            ("exec db -- psql", "a single host gets the terminal"),
+        ),
         options=(
             OptionSpec(("--sudo",), "as root", default=False),
             _NON_INTERACTIVE,
         ),
         words="node-and-command",
     ),
-    "ssh": CommandSpec("running.ssh", "[PATH]", "open a shell on the host of a node", words="node"),
+    "ssh": CommandSpec(
+        "running.ssh",
+        "[PATH]",
+        "open a shell on the host of a node",
+        (
+            ("ssh db", "open a shell on the host of db"),
+            ("ssh web:web01", "on one of several hosts; it asks which when none is named"),
+        ),
+        words="node",
+    ),
     "scp": CommandSpec(
         "running.scp",
         "[PATH]",
@@ -158,6 +230,7 @@ COMMANDS: dict[str, CommandSpec] = {
         "completion.show_script",
         "bash|zsh|fish",
         "write what makes a shell complete this program's words",
+        (("completion bash", "write it for bash, with how it is set up at the top"),),
         words="shell",
     ),
 }

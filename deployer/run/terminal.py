@@ -1,13 +1,14 @@
-"""The terminal of a run that takes one host at a time."""
+"""The terminals that a command line asks for: of one host at a time, and of a program."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
+from ..exceptions import DeployerException
 from ..pseudo_terminal import Jobs, Pty, R, RunAll
 
-__all__ = ["OneAtATimePty"]
+__all__ = ["OneAtATimePty", "ReadByProgramPty"]
 
 
 class OneAtATimePty(Pty):
@@ -40,3 +41,25 @@ class OneAtATimePty(Pty):
         finally:
             # Whoever runs the jobs sets it for those that are under way; what comes next is not.
             self.interrupted.clear()
+
+
+class ReadByProgramPty(Pty):
+    """Has a program that reads what is shown, and waits for something."""
+
+    #: Whether what was run has been shown.
+    has_shown = False
+
+    def run_in_auxiliary_ptys(
+        self,
+        jobs: Jobs[R],
+        run_all: RunAll[R],
+        show: Callable[[Pty, Jobs[R], RunAll[R]], list[R]],
+    ) -> list[R]:
+        """Run the jobs as any terminal does, and note it."""
+        self.has_shown = True
+        try:
+            return super().run_in_auxiliary_ptys(jobs, run_all, show)
+        except DeployerException:
+            # Those of jobs are kept with them: what would have shown them could not be made.
+            self.has_shown = False
+            raise

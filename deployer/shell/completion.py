@@ -1,29 +1,33 @@
-"""What may follow in a line of the shell, at a place in the tree. It never connects."""
+"""What may follow in a line of the shell, at a place in the tree.
+
+It never connects, unless a node's own ``complete_PARAMETER`` does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..cli.completion import Candidate
 from ..cli.grammar import Token
 from ..inspection import Inspector
+from ..utils.signatures import VAR_POSITIONAL, Parameter, read_parameters
 from .builtins import BUILTINS
-from .display import describe_usage, get_node_doc, get_signature, get_summary
+from .display import describe_usage, get_node_doc, get_summary
 from .execution import get_action
-from .navigation import NotFound, find_node, find_target
+from .hooks import is_hook, list_hook_values
+from .navigation import NotFound, Target, find_node, find_target
 
 if TYPE_CHECKING:
-    import inspect
-
     from ..node import Env
     from .state import ShellState
 
-__all__ = ["ShellCandidates"]
+__all__ = ["ShellCandidates", "list_members", "list_nodes", "list_paths", "list_runnable"]
 
 
 class ShellCandidates:
-    """The candidates at the current node of a shell.
+    """The candidates at the current node of a shell: its commands, nodes, actions, arguments.
 
     :param builtins: whether the shell's own commands are among them.
     """
@@ -35,49 +39,81 @@ class ShellCandidates:
     def get_candidates(self, words: Sequence[str], word: str) -> Iterator[Candidate]:
         """Return what the word at the cursor could be, after the words before it."""
         node = self._state.node
-        if not self._builtins:
-            yield from _list_runnable(node, words, word)
-        elif not words:
-            yield from _list_runnable(node, words, word)
-            for name, builtin in BUILTINS.items():
-                # Options are shown to those who ask for them by a dash.
-                if word or not name.startswith("-"):
-                    yield Candidate(name, builtin.summary)
-        elif words[0] in BUILTINS:
-            builtin = BUILTINS[words[0]]
-            if builtin.completes == "nodes":
-                yield from _list_nodes(node, words[1:], word)
-            elif builtin.completes == "names":
-                if len(words) == 1:
-                    yield from (Candidate(name, b.summary) for name, b in BUILTINS.items())
-                yield from _list_runnable(node, words[1:], word)
-        else:
-            yield from _list_runnable(node, words, word)
+        if self._builtins and words and words[0] in BUILTINS:
+            yield from self._list_words_of_builtin(words[0], words[1:], word)
+            return
+        yield from list_runnable(node, words, word)
+        if self._builtins and not words:
+            yield from (Candidate(name, line) for name, line in self._state.aliases.items())
+            yield from _list_builtins(word)
+
+    def _list_words_of_builtin(
+        self, name: str, words: Sequence[str], word: str
+    ) -> Iterator[Candidate]:
+        node, builtin = self._state.node, BUILTINS[name]
+        if word.startswith("-"):
+            yield from (Candidate(option) for option in builtin.options if option not in words)
+        words = [each for each in words if each not in builtin.options]
+        match builtin.completes:
+            case "nodes":
+                yield from list_nodes(node, words, word)
+            case "runnable":
+                yield from list_runnable(node, words, word)
+            case "members":
+                yield from list_members(node, words, word)
+            case "names":
+                if not words:
+                    yield from _list_builtins(word, with_options=True)
+                yield from list_members(node, words, word)
+            case "options":
+                yield from _list_options(words)
+            case "hosts" if not words and self._state.recording is not None:
+                yield from map(Candidate, self._state.recording.names)
+            case "aliases" if not words:
+                yield from (Candidate(name, line) for name, line in self._state.aliases.items())
 
 
-def _list_runnable(node: Env, words: Sequence[str], word: str) -> Iterator[Candidate]:
-    """Return nodes and actions; after an action, its parameters."""
+def list_runnable(node: Env, words: Sequence[str], word: str) -> Iterator[Candidate]:
+    """Return nodes and actions; after an action, its arguments."""
     if words:
         try:
             target = find_target(node, [Token(text, 0, 0, plain=len(text)) for text in words])
         except NotFound:
             return
         if target.action_name is not None:
-            parameters = get_signature(get_action(target)).parameters
-            yield from _list_parameters(parameters, target.arguments, word)
+            yield from _list_arguments(target, word)
         if target.arguments or Inspector(target.node).has_action(words[-1].rpartition(".")[2]):
             return
-    yield from _list_nodes(node, words, word, with_actions=True)
+    yield from list_nodes(node, words, word, with_actions=True)
 
 
-def _list_nodes(
+def list_members(node: Env, words: Sequence[str], word: str) -> Iterator[Candidate]:
+    """Return nodes, actions, properties and queries."""
+    yield from list_nodes(node, words, word, with_actions=True)
+    way, dot, beginning = word.rpartition(".")
+    try:
+        owner = find_node(node, [*words, *([way] if way else [])])
+    except NotFound:
+        return
+    inspector = Inspector(owner)
+    private = beginning.startswith("_")
+    for member in inspector.get_properties(private) + inspector.get_queries(private):
+        yield Candidate(way + dot + member.name, get_summary(member.doc), member.name)
+
+
+def list_nodes(
     node: Env, words: Sequence[str], word: str, with_actions: bool = False
 ) -> Iterator[Candidate]:
+    """Return the nodes below the one that words lead to, and the cells of that."""
     way, dot, beginning = word.rpartition(".")
     if word.startswith(".") and not way:
         yield Candidate("..", "the parent node")
         way, dot, beginning = "", "", word
+    names, colon, _ = word.partition(":")
     try:
+        if colon:
+            yield from _list_cells(find_node(node, [*words, *([names] if names else [])]), names)
+            return
         node = find_node(node, [*words, *([way] if way else [])])
     except NotFound:
         return
@@ -85,34 +121,100 @@ def _list_nodes(
     prefix = way + dot
     # Private names are there for who knows them.
     private = beginning.startswith("_")
-    for child in inspector.get_childnodes(include_private=private):
-        name = Inspector(child).get_name()
-        yield Candidate(prefix + name, get_summary(get_node_doc(child)), name)
+    for child in inspector.get_childnodes(private, skip_broken=True):
+        of_child = Inspector(child)
+        name, colour = of_child.get_name(), of_child.get_group().color or ""
+        yield Candidate(prefix + name, get_summary(get_node_doc(child)), name, colour=colour)
     if not dot:
-        for isolation in inspector.iter_isolations():
-            if isolation.identifier:
-                yield Candidate(f":{isolation.name}", "one cell of the array")
+        yield from _list_cells(node, "")
     if with_actions:
         for action in inspector.get_actions(include_private=private):
-            help = get_summary(action.__doc__) or describe_usage("", get_signature(action))
-            yield Candidate(prefix + action.name, help.strip(), action.name)
+            if not is_hook(action):
+                help = get_summary(action.__doc__) or describe_usage("", read_parameters(action))
+                yield Candidate(prefix + action.name, help.strip(), action.name)
 
 
-def _list_parameters(
-    parameters: Mapping[str, inspect.Parameter], arguments: Sequence[Token], word: str
+def _list_cells(node: Env, prefix: str) -> Iterator[Candidate]:
+    for isolation in Inspector(node).iter_isolations():
+        if isolation.identifier:
+            name = f":{isolation.name}"
+            yield Candidate(prefix + name, "one cell of the array", name)
+
+
+def _list_builtins(word: str, with_options: bool = False) -> Iterator[Candidate]:
+    for name, builtin in BUILTINS.items():
+        # Those that look like options are shown to those who ask for them by a dash.
+        if word or with_options or not name.startswith("-"):
+            yield Candidate(name, builtin.summary, is_final=name != "!")
+
+
+def _list_options(words: Sequence[str]) -> Iterator[Candidate]:
+    from .options import OPTIONS
+
+    if not words:
+        yield from (Candidate(name, option.summary) for name, option in OPTIONS.items())
+    elif len(words) == 1 and words[0] in OPTIONS:
+        yield from (Candidate(value) for value in OPTIONS[words[0]].values if value)
+
+
+def _list_arguments(target: Target, word: str) -> Iterator[Candidate]:
+    """Return the values of the parameter that is next, and ``name=`` for those without a value."""
+    action = get_action(target)
+    given = [token.keyword[0] for token in target.arguments if token.keyword]
+    positional = len(target.arguments) - len(given)
+    name, equals, text = word.partition("=")
+    is_next = True
+    for position, parameter in enumerate(read_parameters(action)):
+        if parameter.name in given:
+            continue
+        is_taken = position < positional and parameter.is_positional
+        if equals and parameter.is_keyword and parameter.name == name and not is_taken:
+            yield from _list_values(target, action, parameter, text, f"{name}=")
+            return
+        if is_taken:
+            continue
+        # Only one of them comes next by its place.
+        if is_next and (parameter.is_positional or parameter.kind == VAR_POSITIONAL):
+            is_next = False
+            yield from _list_values(target, action, parameter, word, "")
+        if parameter.is_keyword:
+            help = f"{parameter.default!r} if not given" if parameter.has_default else "required"
+            yield Candidate(f"{parameter.name}=", help, is_final=False)
+
+
+def _list_values(
+    target: Target, action: Any, parameter: Parameter, text: str, prefix: str
 ) -> Iterator[Candidate]:
-    """Return ``name=`` for each parameter that has no argument yet, and the values of switches."""
-    given = [token.keyword[0] for token in arguments if token.keyword]
-    positional = len(arguments) - len(given)
-    for position, (name, parameter) in enumerate(parameters.items()):
-        is_keyword = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if not is_keyword or name in given:
-            continue
-        if position < positional and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            continue
-        if word.startswith(f"{name}=") and parameter.annotation in (bool, "bool"):
-            yield from (Candidate(f"{name}={value}", display=value) for value in ("yes", "no"))
-        else:
-            has_default = parameter.default is not parameter.empty
-            help = f"{parameter.default!r} if not given" if has_default else "required"
-            yield Candidate(f"{name}=", help, is_final=False)
+    """Return what a parameter can be, as far as that is known."""
+    hooked = list_hook_values(target.node, parameter.name, text)
+    if hooked is not None:
+        for value, help in hooked:
+            yield Candidate(prefix + value, help, value)
+        return
+    # Imported here: most of what is completed has no values.
+    from .values import find_parameter_converter
+
+    converter = find_parameter_converter(action, parameter.annotation)
+    before = text.rpartition(",")[0] if converter.is_list else ""
+    begin = f"{before}," if before else ""
+    is_final = not converter.is_list
+    for choice in converter.choices:
+        if choice not in before.split(","):
+            yield Candidate(prefix + begin + choice, "", choice, is_final)
+    if converter.is_path:
+        yield from list_paths(text.removeprefix(begin), prefix + begin)
+
+
+def list_paths(text: str, prefix: str = "") -> Iterator[Candidate]:
+    """Return what a path on this machine could go on with."""
+    folder, slash, beginning = text.rpartition("/")
+    try:
+        entries = list(os.scandir(os.path.expanduser(folder + slash) or "."))
+    except OSError:
+        return
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        # What is hidden is there for those who ask for it.
+        if beginning.startswith(".") or not entry.name.startswith("."):
+            # A directory goes on.
+            name = entry.name + "/" * entry.is_dir()
+            yield Candidate(f"{prefix}{folder}{slash}{name}", "", name, not entry.is_dir())

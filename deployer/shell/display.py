@@ -7,119 +7,79 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.result import RunResult
 from ..inspection import Inspector
-from ..node import Isolation, Node, ParallelActionResult, ParallelNode
-from ..utils.columns import display_width, shorten
+from ..inspection.texts import clean_doc, describe_usage, get_node_doc, get_summary
+from ..node import Isolation, ParallelActionResult
+from ..utils.signatures import read_parameters
+from .style import Style, in_table
 
 if TYPE_CHECKING:
-    import inspect
-
     from ..node import Env
+    from .members import Member
 
 __all__ = [
     "describe_action",
+    "describe_member",
     "describe_node",
     "describe_result",
     "describe_usage",
-    "get_signature",
+    "get_node_doc",
     "get_summary",
     "in_two_columns",
 ]
 
 
-def get_signature(action: Callable[..., Any]) -> inspect.Signature:
-    """Return the parameters of an action."""
-    # Imported here, as it takes half as long as Python's start.
-    import inspect
-
-    return inspect.signature(action)
-
-
-def get_summary(doc: str | None) -> str:
-    """Return the first line of a docstring that has text."""
-    return next((line.strip() for line in (doc or "").splitlines() if line.strip()), "")
-
-
-def get_node_doc(node: Env) -> str:
-    """Return the docstring of a node's class, or of the nearest of the user's classes below it."""
-    for cls in node.__class__.__mro__:
-        if cls in (Node, ParallelNode):
-            break
-        if cls.__doc__:
-            return _clean(cls.__doc__)
-    return ""
-
-
-def describe_usage(name: str, signature: inspect.Signature) -> str:
-    """Say how an action is called: ``checkout COMMIT [force=False]``."""
-    words = [name]
-    for parameter in signature.parameters.values():
-        upper = parameter.name.upper()
-        match parameter.kind, parameter.default is parameter.empty:
-            case parameter.VAR_POSITIONAL, _:
-                words.append(f"[{upper}…]")
-            case parameter.VAR_KEYWORD, _:
-                words.append("[NAME=VALUE…]")
-            case _, False:
-                words.append(f"[{parameter.name}={parameter.default}]")
-            case parameter.KEYWORD_ONLY, _:
-                words.append(f"{parameter.name}={upper}")
-            case _:
-                words.append(upper)
-    return " ".join(words)
-
-
 def describe_action(name: str, action: Callable[..., Any]) -> str:
     """Say how an action is called, and what it does."""
-    doc = _clean(action.__doc__ or "")
-    usage = describe_usage(name, get_signature(action))
+    doc = clean_doc(action.__doc__)
+    usage = describe_usage(name, read_parameters(action))
     return f"usage: {usage}" + (f"\n\n{doc}" if doc else "")
 
 
-def describe_node(node: Env) -> str:
-    """Return the lines of a node's help: its name, docstring, child nodes and actions."""
+def describe_node(node: Env, style: Style = Style()) -> str:  # noqa: B008 - it cannot be changed
+    """Return the lines of a node's help: its name, docstring, and what is in it."""
+    # Imported here: most sessions look at no node like this.
+    from ..inspection import description
+    from .listing import list_members
+
     inspector = Inspector(node)
     doc = get_node_doc(node)
     parts = [inspector.get_full_name() + (f"\n\n{doc}" if doc else "")]
     if inspector.is_callable():
         parts.append(describe_action(inspector.get_name(), inspector.get_action("__call__")))
-    for title, rows in (
-        ("Child nodes:", list_childnodes(node)),
-        ("Actions:", list_actions(node)),
-    ):
-        if rows:
-            parts.append("\n".join([title, *in_two_columns(rows, indent=2)]))
+    members = description.describe_node(node).members
+    assert members is not None
+    if lines := list_members(members._replace(default_action=None), style):
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def list_childnodes(node: Env) -> list[tuple[str, str]]:
-    """Return the names of a node's public children, with their summaries."""
-    children = Inspector(node).get_childnodes(include_private=False)
-    return [(Inspector(c).get_name(), get_summary(get_node_doc(c))) for c in children]
+def describe_member(member: Member, name: str, style: Style = Style()) -> str:  # noqa: B008
+    """Return the help for a node or for what is in it; no property or query is evaluated.
 
-
-def list_actions(node: Env) -> list[tuple[str, str]]:
-    """Return how a node's public actions are called, with their summaries."""
-    return [
-        (describe_usage(action.name, get_signature(action)), get_summary(action.__doc__))
-        for action in Inspector(node).get_actions(include_private=False)
-    ]
+    :param name: what it was called, as it is to be shown.
+    """
+    inspector = Inspector(member.node)
+    match member.kind:
+        case "action":
+            return describe_action(name, inspector.get_action(member.name))
+        case "property":
+            kind, doc = "property", clean_doc(inspector.get_property(member.name).doc)
+        case "query":
+            kind, doc = "query", repr(inspector.get_query(member.name))
+        case _:
+            return describe_node(member.node, style)
+    path = f"{inspector.get_full_name()}.{member.name}"
+    return f"{path} is a {kind}" + (f"\n\n{doc}" if doc else "")
 
 
 def in_two_columns(
     rows: Iterable[tuple[str, str]], indent: int = 0, width: int = 80, most: int = 36
 ) -> list[str]:
-    """Return lines that show names with their help beside them.
+    """Return lines that show names with their help beside them, cut to a width.
 
     :param most: a name longer than this gets no more room: its help follows it directly.
     """
-    rows = list(rows)
-    widths = [display_width(name) for name, _ in rows]
-    column = max((w for w in widths if w <= most), default=0) + 2
-    lines = []
-    for (name, help), name_width in zip(rows, widths, strict=True):
-        line = " " * indent + name + " " * max(column - name_width, 2)
-        lines.append((line + shorten(help, max(width - display_width(line), 20))).rstrip())
-    return lines
+    return in_table(list(rows), Style(width, is_cut=True), indent, most)
 
 
 def describe_result(value: Any) -> str:
@@ -149,10 +109,3 @@ def describe_result(value: Any) -> str:
     from pprint import pformat
 
     return pformat(value)
-
-
-def _clean(doc: str) -> str:
-    """Return a docstring without its indentation."""
-    from inspect import cleandoc
-
-    return cleandoc(doc).strip()

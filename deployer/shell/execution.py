@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cli.grammar import Token
-from ..cli.line_shell import Status
+from ..cli.status import Status
 from ..exceptions import (
     ConnectionFailedException,
     ConnectionLost,
+    Declined,
     DeployerException,
     NoInput,
+    ParallelActionException,
 )
-from ..failures import leaf_errors
+from ..failures import find_several, leaf_errors
 from ..inspection import Inspector
+from .hosts import check_has_hosts
 from .navigation import NotFound, Target
 
 if TYPE_CHECKING:
     import inspect
-    from pathlib import Path
 
-__all__ = ["CallError", "Outcome", "bind_arguments", "call", "get_action"]
+    from ..host import Host
+    from ..node import Env
+    from ..parallel import Job
+    from ..pseudo_terminal import Pty
+
+__all__ = [
+    "CallError",
+    "Outcome",
+    "attempt",
+    "bind_arguments",
+    "execute_command",
+    "get_action",
+    "prepare_call",
+]
 
 
 class CallError(DeployerException, TypeError):
@@ -34,6 +49,8 @@ class Outcome(NamedTuple):
 
     value: Any = None
     error: BaseException | None = None
+    #: Seconds that it took.
+    duration: float = 0.0
 
     @property
     def status(self) -> int:
@@ -41,6 +58,10 @@ class Outcome(NamedTuple):
         if self.error is None:
             return Status.DONE
         statuses = {_get_status(error) for error in leaf_errors(self.error)}
+        several = find_several(self.error)
+        if several is not None and several.results:
+            # Some hosts were reached.
+            statuses.discard(Status.UNREACHABLE)
         return statuses.pop() if len(statuses) == 1 else Status.FAILED
 
 
@@ -53,33 +74,87 @@ def get_action(target: Target) -> Any:
     return inspector.get_action(target.action_name)
 
 
-def call(action: Callable[..., Any], arguments: Sequence[Token]) -> Outcome:
-    """Call an action; raise CallError, before anything has run, if the words do not fit it."""
-    # Imported here, as it takes half as long as Python's start.
-    import inspect
+def prepare_call(action: Callable[..., Any], arguments: Sequence[Token]) -> Callable[[], Any]:
+    """Return what calls an action with words; raise CallError if the words do not fit it."""
+    args, kwargs = bind_arguments(action, arguments)
+    return lambda: action(*args, **kwargs)
 
-    args, kwargs = bind_arguments(inspect.signature(action), arguments)
+
+def attempt(function: Callable[[], Any]) -> Outcome:
+    """Call something, and return what became of it, whatever it raises."""
+    begun = time.monotonic()
     try:
-        return Outcome(value=action(*args, **kwargs))
+        value = function()
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        return Outcome(error=error)
+        return Outcome(error=error, duration=time.monotonic() - begun)
+    return Outcome(value, duration=time.monotonic() - begun)
+
+
+def execute_command(env: Env, command: str, use_sudo: bool = False) -> Any:
+    """Run a command on all hosts of a node, of whatever role, and show it as runs are to be shown.
+
+    Raises NodeUsageError where there are none, and what went wrong: on several hosts, a
+    ParallelActionException by their names.
+    """
+    # Imported here: most sessions run actions only.
+    from ..node import ParallelActionResult
+    from ..parallel import run
+
+    check_has_hosts(env)
+    hosts = env.hosts
+    jobs = [
+        _make_job(env, name, host, command, use_sudo)
+        for name, host in zip(hosts._names(), hosts.get_hosts(), strict=True)
+    ]
+    title = f"{Inspector(env).get_full_name()}.exec"
+    outcomes = run(env.console.pty, jobs, env._node_options, title)
+    results = {outcome.name: outcome.result for outcome in outcomes if outcome.error is None}
+    failures = {
+        outcome.name: outcome.error
+        for outcome in outcomes
+        if outcome.error is not None and outcome.was_begun
+    }
+    if not failures:
+        return ParallelActionResult(results, was_shown=True) if len(jobs) > 1 else None
+    if len(jobs) == 1:
+        raise failures[jobs[0].name]
+    raise ParallelActionException(
+        results,
+        failures,
+        not_begun=[outcome.name for outcome in outcomes if not outcome.was_begun],
+        was_shown=any(outcome.error_was_shown for outcome in outcomes),
+    )
+
+
+def _make_job(env: Env, name: str, host: type[Host], command: str, use_sudo: bool) -> Job[Any]:
+    from ..parallel import Job
+
+    logger = env._node_logger.fork(name)
+
+    def run_on_host(pty: Pty) -> Any:
+        return host(pty, logger, env._node_is_sandbox).run(command, use_sudo)
+
+    return Job(name, run_on_host, (host,))
 
 
 def bind_arguments(
-    signature: inspect.Signature, arguments: Sequence[Token]
+    action: Callable[..., Any], arguments: Sequence[Token]
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return the positional and the keyword arguments that words stand for.
 
     ``name=value`` is a keyword argument where there is a parameter of that name. Values are
-    converted to int, float, bool or Path where the parameter is annotated so, and are text
-    everywhere else. Raises CallError if the signature does not take them.
+    converted as ``values.find_converter`` says. Raises CallError if the action does not take them.
     """
+    # Imported here, as it takes half as long as Python's start.
+    import inspect
+
+    signature = inspect.signature(action)
     parameters = signature.parameters
     args: list[str] = []
     kwargs: dict[str, str] = {}
     for token in arguments:
         keyword = token.keyword
-        if keyword and _takes_keyword(parameters, keyword[0]):
+        if keyword is not None and _takes_keyword(parameters, keyword[0]):
             if keyword[0] in kwargs:
                 raise CallError(f"{keyword[0]} is given twice")
             kwargs[keyword[0]] = keyword[1]
@@ -90,7 +165,7 @@ def bind_arguments(
     except TypeError as error:
         raise CallError(str(error)) from None
     for name, value in bound.arguments.items():
-        bound.arguments[name] = _convert_all(parameters[name], value)
+        bound.arguments[name] = _convert_all(action, parameters[name], value)
     return list(bound.args), bound.kwargs
 
 
@@ -98,7 +173,7 @@ def _get_status(error: BaseException) -> int:
     match error:
         case CallError() | NotFound():
             return Status.WRONG_USE
-        case NoInput():
+        case NoInput() | Declined():
             return Status.NO_INPUT
         case ConnectionLost():
             # The host was reached, and what it did before is not known.
@@ -119,51 +194,22 @@ def _takes_keyword(parameters: Mapping[str, inspect.Parameter], name: str) -> bo
     return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
 
-def _convert_all(parameter: inspect.Parameter, value: Any) -> Any:
+def _convert_all(action: Callable[..., Any], parameter: inspect.Parameter, value: Any) -> Any:
     """Convert what a parameter gets: one text, or the several of ``*args`` and ``**kwargs``."""
+    from .values import find_parameter_converter
+
+    converter = find_parameter_converter(action, parameter.annotation)
+
+    def convert(text: str) -> Any:
+        try:
+            return converter.convert(text)
+        except ValueError:
+            raise CallError(
+                f"{parameter.name} has to be {converter.expected}, not {text!r}"
+            ) from None
+
     if parameter.kind is parameter.VAR_POSITIONAL:
-        return tuple(_convert(parameter, text) for text in value)
+        return tuple(convert(text) for text in value)
     if parameter.kind is parameter.VAR_KEYWORD:
-        return {name: _convert(parameter, text) for name, text in value.items()}
-    return _convert(parameter, value)
-
-
-def _convert(parameter: inspect.Parameter, text: str) -> Any:
-    converter, expected = _get_converters().get(parameter.annotation, (str, ""))
-    try:
-        return converter(text)
-    except ValueError:
-        raise CallError(f"{parameter.name} has to be {expected}, not {text!r}") from None
-
-
-def _parse_bool(text: str) -> bool:
-    values = {"yes": True, "true": True, "on": True, "1": True}
-    values |= {"no": False, "false": False, "off": False, "0": False}
-    try:
-        return values[text.lower()]
-    except KeyError:
-        raise ValueError(text) from None
-
-
-def _parse_path(text: str) -> Path:
-    from pathlib import Path
-
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:  # No such user.
-        raise ValueError(text) from error
-
-
-@cache
-def _get_converters() -> dict[Any, tuple[Callable[[str], Any], str]]:
-    """Return what converts a text, and what it has to be, by annotation."""
-    from pathlib import Path
-
-    converters: dict[Any, tuple[Callable[[str], Any], str]] = {
-        int: (int, "a whole number"),
-        float: (float, "a number"),
-        bool: (_parse_bool, "yes or no"),
-        Path: (_parse_path, "a path"),
-    }
-    # Annotations are text where their module postpones them.
-    return converters | {kind.__name__: converter for kind, converter in converters.items()}
+        return {name: convert(text) for name, text in value.items()}
+    return convert(value)

@@ -10,17 +10,28 @@ from ..cli.completion import did_you_mean
 from ..cli.grammar import Token
 from ..exceptions import DeployerException
 from ..inspection import Inspector
+from .hooks import is_hook
 
 if TYPE_CHECKING:
     from ..node import Env
 
-__all__ = ["DEFAULT_ACTION", "NotFound", "Target", "find_node", "find_target", "make_command"]
+__all__ = [
+    "DEFAULT_ACTION",
+    "NotFound",
+    "Target",
+    "find_elsewhere",
+    "find_node",
+    "find_target",
+    "make_command",
+]
 
 #: The action of a node that can be called itself.
 DEFAULT_ACTION = "__call__"
 
 # So many names are listed when none is like the one that was meant.
 _MANY = 8
+# And so many places where there is one of the same name.
+_FEW = 3
 
 
 class NotFound(DeployerException, LookupError):
@@ -76,6 +87,28 @@ def find_target(node: Env, words: Sequence[Token]) -> Target:
     return Target(node, DEFAULT_ACTION if Inspector(node).is_callable() else None)
 
 
+def find_elsewhere(node: Env, name: str) -> list[str]:
+    """Return where else in the tree there is a node or an action of a name, as words to type.
+
+    Given a path, its last name is looked for.
+    """
+    name = name.rpartition(".")[2].lower()
+    found: list[str] = []
+    for owner in Inspector(Inspector(node).get_root()).walk(skip_broken=True):
+        inspector = Inspector(owner)
+        path = [*inspector.get_path()][1:]
+        if any(each.startswith("_") for each in path):
+            continue
+        actions = inspector.get_actions(include_private=False)
+        places = [[*path, a.name] for a in actions if a.name.lower() == name and not is_hook(a)]
+        if path and path[-1].lower() == name:
+            places.append(path)
+        found += [".".join(place) for place in places]
+        if len(found) >= _FEW:
+            break
+    return found[:_FEW]
+
+
 def _try_node(node: Env, word: str) -> Env | None:
     try:
         return _step(node, word)
@@ -110,8 +143,8 @@ def _get_child(node: Env, name: str) -> Env:
         return child
     if inspector.has_action(name):
         raise NotFound(f"{name!r} is an action of {inspector.get_full_name()}, and no node")
-    known = [Inspector(child).get_name() for child in inspector.get_childnodes()]
-    known += [action.name for action in inspector.get_actions()]
+    known = inspector.get_childnode_names(include_private=False)
+    known += [a.name for a in inspector.get_actions(include_private=False) if not is_hook(a)]
     advice = did_you_mean(name, known)
     if not advice and known:
         more = ", …" if len(known) > _MANY else ""

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from ..cli.completion import Completion, complete, did_you_mean
-from ..cli.grammar import LineError, Token, parse
-from ..cli.line_shell import LineShell, Status
+from ..cli.grammar import LineError, Token, parse, tokenize
+from ..cli.line_shell import LineShell
+from ..cli.status import Status
+from ..exceptions import ParallelActionException
 from ..failures import describe_failure
 from ..inspection import Inspector
-from ..node import Env, Node
+from ..node import Env, Node, ParallelActionResult
 from ..node.env import as_env
 from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
 from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
 from .display import describe_action, describe_node, describe_result
-from .execution import CallError, Outcome, call, get_action
-from .navigation import NotFound, Target, find_target, make_command
+from .execution import CallError, Outcome, attempt, get_action, prepare_call
+from .hosts import list_hosts
+from .navigation import NotFound, Target, find_elsewhere, find_target, make_command
 from .state import ShellState
 
 __all__ = ["DeploymentShell"]
+
+# The path in a prompt is cut at its beginning to leave room for a line.
+_LONGEST_PATH = 40
 
 
 class DeploymentShell(LineShell):
@@ -31,23 +39,32 @@ class DeploymentShell(LineShell):
     :param node: where to begin.
     :param stop_at_failure: end at the first line that fails, as a script does.
     :param program: what runs the shell, for the command lines that it proposes.
+    :param confirms: whether a person is asked before something runs in production.
+    :param quiet: do not say of each action how it ended.
     """
 
     def __init__(
-        self, node: Env, stop_at_failure: bool = False, program: str | None = None
+        self,
+        node: Env,
+        stop_at_failure: bool = False,
+        program: str | None = None,
+        confirms: bool = True,
+        quiet: bool = False,
     ) -> None:
         super().__init__(node.console.pty, stop_at_failure)
-        self._program = program
-        self.state = ShellState(node)
+        self.program = program
+        self.state = ShellState(node, confirms)
+        self._quiet = quiet
         self._candidates = ShellCandidates(self.state)
 
     def run_line(self, line: str) -> int:
         """Run one line and show what comes of it; return its exit status. Failures do not raise."""
-        return self._guard(lambda: self._run_words(parse(line).words))
+        self.state.status = self._guard(lambda: self._run_text(line))
+        return self.state.status
 
     def run_action(self, words: Sequence[Token]) -> int:
         """Run the action that words name, with arguments, and nothing else; as ``run_line``."""
-        return self._guard(lambda: self._call(find_target(self.state.node, words), words))
+        return self._guard(lambda: self.call(find_target(self.state.node, words), words))
 
     def complete(self, line: str, cursor: int) -> Sequence[Completion]:
         """Return nodes, actions, parameters and commands; it never connects."""
@@ -61,70 +78,165 @@ class DeploymentShell(LineShell):
             super().leave()
 
     def get_prompt(self) -> str:
-        """Return the path of the current node, in the colour of its group."""
-        inspector = Inspector(self.state.node)
-        colour = inspector.get_group().color
+        """Return the path of the current node in the colour of its group, and how things are.
+
+        That is how many hosts it has, if several; whether it is a sandbox; and a mark when the last
+        line has failed.
+        """
+        node = self.state.node
+        inspector = Inspector(node)
         enabled = shows_colours(self.pty.stdout)
-        return paint(inspector.get_full_name(), colour, bold=True, enabled=enabled) + " > "
+        path = inspector.get_full_name()
+        if len(path) > _LONGEST_PATH:
+            path = "…" + path[1 - _LONGEST_PATH :]
+        parts = [paint(path, inspector.get_group().color, bold=True, enabled=enabled)]
+        hosts = len(list_hosts(node))
+        if hosts > 1:
+            parts.append(f"({hosts})")
+        if node._node_is_sandbox:
+            parts.append(paint("sandbox", "cyan", enabled=enabled))
+        if self.state.status:
+            parts.append(paint("✗", "red", bold=True, enabled=enabled))
+        return " ".join([*parts, "> "])
+
+    def call(self, target: Target, words: Sequence[Token]) -> int:
+        """Call an action, and show what comes of it; return its exit status.
+
+        :param words: those that name the action, and its arguments.
+        """
+        action = get_action(target)
+        name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
+        try:
+            run = prepare_call(action.shown_as_asked(), target.arguments)
+        except CallError as error:
+            self.show_error(f"{name}: {error}")
+            write_text(self.pty.stderr, describe_action(name, action) + "\n")
+            return Status.WRONG_USE
+
+        def show_result(value: Any) -> None:
+            if isinstance(value, Node):
+                self.state.enter(as_env(value, target.node))
+            elif not action.suppress_result and (text := describe_result(value)):
+                self.show(text)
+
+        with self._proposing(target):
+            return self.run_at(target.node, action.name, run, show_result)
+
+    def run_at(
+        self,
+        node: Env,
+        name: str,
+        run: Callable[[], Any],
+        show_result: Callable[[Any], None] = lambda _: None,
+    ) -> int:
+        """Run something at a node: ask first, keep its output, show what comes of it.
+
+        :param name: what runs, for whoever watches.
+        :param show_result: shows what it returned.
+        :return: the exit status.
+        """
+        # Imported here: to open a shell, and to look around in it, takes none of these.
+        from .confirmation import confirm
+        from .recording import Recording
+        from .summary import HostsSeen, describe_outcome
+
+        if self.state.confirms:
+            confirm(node, name)
+        seen = HostsSeen()
+        recording = Recording()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(node._node_logger.attached(seen))
+            # Readline wants the real streams, and so does whoever gave us others.
+            if self.pty.stdout is sys.stdout is not None:
+                stack.enter_context(recording.of(self.pty))
+                self.state.recording = recording
+            outcome = attempt(run)
+            if outcome.error is None:
+                show_result(outcome.value)
+        if outcome.error is not None:
+            self._show_failure(outcome)
+        if self.pty.is_interactive and not self._quiet and not _was_summed_up(outcome):
+            text = describe_outcome(name, outcome, seen, node._node_is_sandbox)
+            stream = self.pty.stderr
+            colour = "dark_grey" if outcome.error is None else "red"
+            write_text(stream, paint(text, colour, enabled=shows_colours(stream)) + "\n")
+        return outcome.status
 
     def _guard(self, run: Callable[[], int]) -> int:
         """Return the exit status of a run; what it raises is shown."""
         try:
             return run()
-        except (CallError, LineError, NotFound, UsageError) as error:
+        except (LineError, UsageError) as error:
+            self.show_error(str(error))
+            return Status.WRONG_USE
+        except NotFound as error:
             self.show_error(str(error))
             return Status.WRONG_USE
         except (Exception, KeyboardInterrupt) as error:
-            return self._show_failure(Outcome(error=error))
+            outcome = Outcome(error=error)
+            self._show_failure(outcome)
+            return outcome.status
+
+    def _run_text(self, line: str) -> int:
+        command = line.strip()
+        if command.startswith("!"):
+            return self._run_builtin("!", [Token(command[1:], 0, 0)])
+        return self._run_words(parse(self._expand_aliases(line)).words)
+
+    def _expand_aliases(self, line: str) -> str:
+        """Return the line with what its first word is an alias for in the place of that."""
+        used: set[str] = set()
+        while tokens := tokenize(line):
+            first = tokens[0]
+            # A quoted name is no alias, and neither is an alias within itself.
+            if first.plain != len(first.text) or first.text in used:
+                break
+            expansion = self.state.aliases.get(first.text)
+            if expansion is None:
+                break
+            used.add(first.text)
+            line = expansion + line[first.end :]
+        return line
 
     def _run_words(self, words: Sequence[Token]) -> int:
         if not words:
-            return Status.DONE
-        if builtin := BUILTINS.get(words[0].text):
-            return builtin.run(self, words[1:])
+            # Nothing was run, so that nothing has changed.
+            return self.state.status if self.pty.is_interactive else Status.DONE
+        if words[0].text in BUILTINS:
+            return self._run_builtin(words[0].text, words[1:])
         try:
             target = find_target(self.state.node, words)
         except NotFound as error:
-            hint = did_you_mean(words[0].text, BUILTINS)
-            raise NotFound(
-                str(error) if "Did you mean" in str(error) else f"{error}{hint}"
-            ) from None
+            raise NotFound(f"{error}{self._advise(words[0].text, str(error))}") from None
         if target.action_name is None:
             self.show(describe_node(target.node))
             return Status.DONE
-        return self._call(target, words)
+        return self.call(target, words)
 
-    def _call(self, target: Target, words: Sequence[Token]) -> int:
-        action = get_action(target)
-        try:
-            with self._proposing(target):
-                outcome = call(action.shown_as_asked(), target.arguments)
-        except CallError as error:
-            name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
-            self.show_error(f"{name}: {error}")
-            write_text(self.pty.stderr, describe_action(name, action) + "\n")
-            return Status.WRONG_USE
-        if outcome.error is not None:
-            return self._show_failure(outcome)
-        if isinstance(outcome.value, Node):
-            self.state.enter(as_env(outcome.value, target.node))
-        elif not action.suppress_result and (text := describe_result(outcome.value)):
-            self.show(text)
-        return outcome.status
+    def _run_builtin(self, name: str, words: Sequence[Token]) -> int:
+        return BUILTINS[name].run(self, words)
+
+    def _advise(self, word: str, message: str) -> str:
+        """Return what else somebody may have meant, than what is named like it here."""
+        if places := find_elsewhere(self.state.node, word):
+            return f" Elsewhere there is {' and '.join(f'/ {place}' for place in places)}."
+        if "Did you mean" in message:
+            return ""
+        return did_you_mean(word, [*BUILTINS, *self.state.aliases])
 
     @contextlib.contextmanager
     def _proposing(self, target: Target) -> Iterator[None]:
         """Let runs say how the action is run again on some hosts, where it is not known already."""
         before = self.pty.presentation
-        if self._program is not None and before.make_rerun is None:
-            make_rerun = partial(make_command, self._program, target)
+        if self.program is not None and before.make_rerun is None:
+            make_rerun = partial(make_command, self.program, target)
             self.pty.presentation = before._replace(make_rerun=make_rerun)
         try:
             yield
         finally:
             self.pty.presentation = before
 
-    def _show_failure(self, outcome: Outcome) -> int:
+    def _show_failure(self, outcome: Outcome) -> None:
         assert outcome.error is not None
         if outcome.status == Status.BROKEN_PIPE:
             # Whoever read the output is gone: there is nobody to tell, and no use in going on.
@@ -133,4 +245,10 @@ class DeploymentShell(LineShell):
             # The terminal has shown the ^C, and stands behind it.
             self.show("")
         self.show_error(describe_failure(outcome.error))
-        return outcome.status
+
+
+def _was_summed_up(outcome: Outcome) -> bool:
+    """Whether it ran in cells, of which a view has said how each ended, and how long it took."""
+    return isinstance(
+        outcome.error or outcome.value, ParallelActionException | ParallelActionResult
+    )

@@ -1,22 +1,34 @@
-"""Where somebody is in the tree."""
+"""Where somebody is in the tree, and how the shell runs things."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..node import Env
+    from .recording import Recording
 
 __all__ = ["ShellState"]
 
 
 class ShellState:
-    """The current node, the one before it, and where to return to from a sub-shell."""
+    """The current node, the one before it, and where to return to from a sub-shell.
 
-    def __init__(self, node: Env) -> None:
+    :param confirms: whether a person is asked before something runs in production.
+    """
+
+    def __init__(self, node: Env, confirms: bool = True) -> None:
         self.node = node
         #: Where ``cd -`` goes.
         self.previous = node
+        self.confirms = confirms
+        #: The exit status of the last line.
+        self.status = 0
+        #: Lines by the short names that were given to them.
+        self.aliases: dict[str, str] = {}
+        #: What the last action has shown.
+        self.recording: Recording | None = None
         self._outer: list[tuple[Env, Env]] = []
 
     def go(self, node: Env) -> None:
@@ -36,3 +48,8 @@ class ShellState:
     def leave(self) -> None:
         """End the sub-shell: return to the node from which it was entered."""
         self.node, self.previous = self._outer.pop()
+
+    def replace_envs(self, change: Callable[[Env], Env]) -> None:
+        """Put other Envs in the place of all of these, as of other options."""
+        self._outer = [(change(node), change(previous)) for node, previous in self._outer]
+        self.node, self.previous = change(self.node), change(self.previous)

@@ -7,19 +7,38 @@ from typing import TextIO
 
 from termcolor import colored
 
-__all__ = ["paint", "shows_colours"]
+__all__ = ["choose_colours", "paint", "shows_colours"]
+
+# In the environment, so that the processes that this one starts do as it does.
+_CHOICE = "DEPLOYER_COLOR"
+
+
+def choose_colours(when: str) -> None:
+    """Have this process, and those that it starts, write colours ``always`` or ``never``.
+
+    ``auto`` changes nothing: each stream is asked.
+    """
+    if when != "auto":
+        os.environ[_CHOICE] = when
 
 
 def shows_colours(stream: TextIO) -> bool:
-    """Whether to write colours to a stream: it is a terminal that has them, and may get them.
+    """Whether to write colours to a stream. The first of these that says something decides:
 
-    ``NO_COLOR``, when set to anything, turns them off (https://no-color.org).
+    - what was chosen (``--color``);
+    - ``NO_COLOR``, set to anything but nothing: no (https://no-color.org);
+    - ``FORCE_COLOR``, set to anything but nothing and ``0``: yes (https://force-color.org). It
+      comes second, as in Python itself and in termcolor: who cannot read colours is right;
+    - whether the stream is a terminal that has them.
+
+    What only keeps the text that is written to it never gets any.
     """
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
+    chosen = _choose()
     try:
-        return stream.isatty()
-    except (AttributeError, ValueError):  # No stream at all, or a closed one.
+        if chosen is None:
+            return stream.isatty() and os.environ.get("TERM") != "dumb"
+        return chosen and stream.fileno() >= 0
+    except (AttributeError, OSError, ValueError):  # No stream at all, or a closed one.
         return False
 
 
@@ -29,3 +48,13 @@ def paint(text: str, colour: str | None, *, enabled: bool, bold: bool = False) -
         return text
     # Forced, because termcolor on its own asks stdout only, and remembers the first answer.
     return colored(text, colour, attrs=["bold"] if bold else None, force_color=True)
+
+
+def _choose() -> bool | None:
+    """Return what holds for all streams; None where each is asked."""
+    choice = os.environ.get(_CHOICE)
+    if choice in ("always", "never"):
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR", "0") not in ("", "0") else None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-__all__ = ["NamePattern", "fold", "parse"]
+__all__ = ["NamePattern", "fold", "natural_key", "parse"]
 
 
 def fold(names: Iterable[str]) -> str:
@@ -36,8 +36,8 @@ def fold(names: Iterable[str]) -> str:
             if len(family) > 1:
                 left.difference_update(family.values())
                 text = f"{_escape(before)}[{_fold_numbers(family)}]{_escape(after)}"
-                items.append((min(map(_natural_key, family.values())), text))
-    items += [(_natural_key(name), _escape(name) or _EMPTY_NAME) for name in left]
+                items.append((min(map(natural_key, family.values())), text))
+    items += [(natural_key(name), _escape(name) or _EMPTY_NAME) for name in left]
     return ",".join(text for _, text in sorted(items))
 
 
@@ -234,7 +234,7 @@ def _size(number: str) -> _Size:
     return len(digits), digits
 
 
-def _natural_key(name: str) -> list[tuple[int, str, int]]:
+def natural_key(name: str) -> list[tuple[int, str, int]]:
     """Return what orders names as people do: ``web2`` before ``web10``."""
     pieces = re.split("([0-9]+)", name)
     # Texts and numbers alternate, so that a text is only ever compared with a text.

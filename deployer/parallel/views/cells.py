@@ -20,7 +20,7 @@ from ...exceptions import (
 from ...failures import leaf_errors
 from ..jobs import Outcome
 
-__all__ = ["Cell", "Kind", "Status", "describe_status"]
+__all__ = ["Cell", "Kind", "Status", "describe_status", "get_status"]
 
 
 class Kind(StrEnum):
@@ -83,7 +83,7 @@ class Cell:
     def end(self, outcome: Outcome[Any]) -> None:
         """Note what became of it."""
         self.outcome, self.duration = outcome, outcome.duration
-        self.status = Status.OK if outcome.error is None else _get_status(outcome.error)
+        self.status = Status.OK if outcome.error is None else get_status(outcome.error)
 
     def leave(self) -> None:
         """Note that the run is over: whatever has no outcome by now has been stopped."""
@@ -110,7 +110,8 @@ def _first_error(error: BaseException | None) -> BaseException | None:
     return None if error is None else next(leaf_errors(error))
 
 
-def _get_status(error: Exception) -> Status:
+def get_status(error: BaseException) -> Status:
+    """Return how a job is doing that has raised something."""
     match _first_error(error):
         case NotBegun():
             return Status.NOT_BEGUN

@@ -102,7 +102,7 @@ class _Person(Pty):
         super().__init__(
             shared.stdin, shared.stdout, shared.stderr, shared.is_interactive, shared.term
         )
-        self.asker = f"{shared.asker}{name}: "
+        self.asker = shared.asker + (f"{name}: " if name else "")
         self.interrupted = job.interrupted
 
     def typing(self) -> contextlib.AbstractContextManager[None]:

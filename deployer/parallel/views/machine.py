@@ -17,10 +17,20 @@ from ...secret import redact
 from .cells import Cell, Kind, Status
 from .view import View
 
-__all__ = ["JsonLinesView", "JsonView"]
+__all__ = [
+    "JsonLinesView",
+    "JsonView",
+    "MachineView",
+    "describe_error",
+    "describe_host",
+    "make_serialisable",
+    "sum_up_status",
+]
 
 
-class _MachineView(View):
+class MachineView(View):
+    """Writes JSON; a base."""
+
     shows_results: ClassVar[bool] = True
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
@@ -40,13 +50,13 @@ class _MachineView(View):
         return {
             "path": path,
             "action": action,
-            "status": _sum_up_status([cell.status for cell in self.cells]),
+            "status": sum_up_status([cell.status for cell in self.cells]),
             "started": self._begun,
             "duration": round(time.time() - self._begun, 3),
         }
 
 
-class JsonView(_MachineView):
+class JsonView(MachineView):
     """Writes one object: ``path``, ``action``, ``status``, ``duration``, and all ``hosts``.
 
     Of each host: ``host``, ``status``, ``exit_code``, ``stdout``, ``stderr``, ``duration``,
@@ -54,19 +64,11 @@ class JsonView(_MachineView):
     """
 
     def finish(self) -> None:
-        hosts = [
-            {
-                "host": cell.name,
-                **_describe_end(cell),
-                "stdout": cell.get_text(Kind.STDOUT),
-                "stderr": cell.get_text(Kind.STDERR),
-            }
-            for cell in self.cells
-        ]
-        self._write({**self._sum_up(), "hosts": hosts})
+        hosts = [describe_host([cell]) for cell in self.cells]
+        self._write({**self._sum_up(), "result": None, "error": None, "hosts": hosts})
 
 
-class JsonLinesView(_MachineView):
+class JsonLinesView(MachineView):
     """Writes an object for each thing that happens, with its ``event``.
 
     ``start`` and ``end`` of each host, a line of its ``output``, and the ``summary`` at the end.
@@ -107,6 +109,21 @@ class JsonLinesView(_MachineView):
         self._write({"event": event, "time": time.time(), "host": cell.name, **more})
 
 
+def describe_host(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return what is known of a host: of all that ran on it, together."""
+    ends = [_describe_end(cell) for cell in cells]
+    bad = (end for cell, end in zip(cells, ends, strict=True) if cell.status is not Status.OK)
+    took = [cell.duration for cell in cells if cell.duration is not None]
+    return {
+        "host": cells[0].name,
+        **next(bad, ends[-1]),
+        "status": sum_up_status([cell.status for cell in cells]),
+        "duration": round(sum(took), 3) if took else None,
+        "stdout": "".join(cell.get_text(Kind.STDOUT) for cell in cells),
+        "stderr": "".join(cell.get_text(Kind.STDERR) for cell in cells),
+    }
+
+
 def _describe_end(cell: Cell) -> dict[str, Any]:
     result = cell.outcome.result if cell.outcome is not None else None
     error = cell.error
@@ -121,13 +138,18 @@ def _describe_end(cell: Cell) -> dict[str, Any]:
         "status": cell.status.value,
         "exit_code": exit_code,
         "duration": None if cell.duration is None else round(cell.duration, 3),
-        "result": _make_serialisable(result),
-        "error": None if error is None else redact(str(error)),
+        "result": make_serialisable(result),
+        "error": describe_error(error),
         "error_type": None if leaf is None else type(leaf).__name__,
     }
 
 
-def _make_serialisable(value: Any) -> Any:
+def describe_error(error: BaseException | None) -> str | None:
+    """Return the message of an error, without secrets, if there is one."""
+    return None if error is None else redact(str(error))
+
+
+def make_serialisable(value: Any) -> Any:
     """Return a value, or its repr where JSON has nothing like it."""
     try:
         json.dumps(value, default=repr)
@@ -136,7 +158,7 @@ def _make_serialisable(value: Any) -> Any:
     return value
 
 
-def _sum_up_status(statuses: Sequence[Status]) -> str:
+def sum_up_status(statuses: Sequence[Status]) -> str:
     """Return one status for all: the same for all of them, or what is worst."""
     for status in (Status.STOPPED, Status.UNKNOWN, Status.FAILED):
         if status in statuses:

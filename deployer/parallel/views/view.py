@@ -44,6 +44,7 @@ class View:
         self.cells = [Cell(number, name) for number, name in enumerate(names)]
         self.lock = threading.RLock()
         self._logs = LogFiles(pty.presentation.directory, pty)
+        self._recorder = pty.presentation.recorder
         #: How many columns of the terminal are taken by what stands beside the output.
         self.margin = 0
         self._destination = printing.get_destination()
@@ -97,6 +98,8 @@ class View:
             if self.keeps_output:
                 cell.pieces.append((kind, text))
             self._logs.write(cell.name, text)
+            if self._recorder is not None:
+                self._recorder.add(cell.name, text)
             self.wrote(cell, kind, text)
 
     def run_job(self, cell: Cell, function: Function) -> Outcome[Any]:
@@ -124,13 +127,17 @@ class View:
                 cell.leave()
             self.finish()
 
+    def recording(self) -> contextlib.AbstractContextManager[None]:
+        """Hold while the view shows something, for who keeps the output of jobs."""
+        return contextlib.nullcontext() if self._recorder is None else self._recorder.viewing()
+
     def close_logs(self) -> None:
         """Close the files that the output is kept in."""
         self._logs.close()
 
 
 def show_in(
-    kind: type[View],
+    kind: Callable[[Pty, Sequence[str], str], View],
     pty: Pty,
     jobs: Sequence[tuple[str, Function]],
     run_all: Callable[[Sequence[Callable[[], Outcome[Any]]]], list[Outcome[Any]]],
@@ -142,15 +149,16 @@ def show_in(
         partial(view.run_job, cell, function)
         for cell, (_, function) in zip(view.cells, jobs, strict=True)
     ]
-    try:
+    with view.recording():
         try:
-            with printing.by_thread(), view.running():
-                outcomes = run_all(functions)
-        except Interrupted as interrupted:
-            interrupted.was_shown = view.shows_errors
-            raise
+            try:
+                with printing.by_thread(), view.running():
+                    outcomes = run_all(functions)
+            except Interrupted as interrupted:
+                interrupted.was_shown = view.shows_errors
+                raise
+            finally:
+                view.close()
         finally:
-            view.close()
-    finally:
-        view.close_logs()
+            view.close_logs()
     return outcomes

@@ -27,8 +27,12 @@ class Builtin(NamedTuple):
     function: str
     usage: str
     summary: str
-    #: What its words are, for completion: ``nodes``, ``runnable``, ``names``, or nothing.
+    #: What its words are, for completion: ``nodes``, ``runnable`` (actions with their arguments),
+    #: ``members`` (of nodes), ``names`` (these and commands), ``options``, ``hosts`` (of the last
+    #: action), ``aliases``, or nothing.
     completes: str = ""
+    #: What may stand among its words.
+    options: tuple[str, ...] = ()
 
     def run(self, shell: DeploymentShell, words: Sequence[Token]) -> int:
         """Do what the command does; return the exit status. Raises UsageError for wrong words."""
@@ -45,14 +49,20 @@ BUILTINS: dict[str, Builtin] = {
         "Go to a child, the parent, the root, the last node, or a host's cell.",
         "nodes",
     ),
-    "ls": Builtin("looking.ls", "ls [-l] [NAME…]", "List what is here; -l explains it.", "nodes"),
+    "ls": Builtin(
+        "looking.ls", "ls [-l] [NAME…]", "List what is here; -l explains it.", "nodes", ("-l",)
+    ),
     "tree": Builtin("looking.tree", "tree [NAME…]", "Show all that is below.", "nodes"),
     "find": Builtin(
         "looking.find", "find [PATTERN]", "List everything below, or what matches a pattern."
     ),
     "pwd": Builtin("walking.pwd", "pwd", "Say where you are."),
     "help": Builtin(
-        "looking.help", "help [NAME…]", "Explain a command, an action or a node.", "names"
+        "looking.help",
+        "help [-l] [NAME…]",
+        "Explain a command, an action or a node; -l explains all commands.",
+        "names",
+        ("-l",),
     ),
     "?": Builtin("looking.help", "? [NAME…]", "The same.", "names"),
     "sandbox": Builtin(
@@ -62,10 +72,15 @@ BUILTINS: dict[str, Builtin] = {
         "runnable",
     ),
     "history": Builtin("session.history", "history [TEXT]", "List the lines typed before."),
-    "last": Builtin("session.last", "last [HOST]", "Show the output of the last action again."),
+    "last": Builtin(
+        "session.last", "last [HOST]", "Show the output of the last action again.", "hosts"
+    ),
     "edit": Builtin("session.edit", "edit [LINE]", "Compose a line in $EDITOR, and run it."),
     "alias": Builtin(
-        "session.alias", "alias [NAME[=LINE]]", "Give a line a short name, or list these names."
+        "session.alias",
+        "alias [NAME[=LINE]]",
+        "Give a line a short name, or list these names.",
+        "aliases",
     ),
     "set-option": Builtin(
         "session.set_option",
@@ -88,7 +103,11 @@ BUILTINS: dict[str, Builtin] = {
         "looking.source_code", "--source-code [NAME…]", "Show how it is defined.", "members"
     ),
     "--connect": Builtin(
-        "running.connect", "--connect [--sudo] [NAME…]", "Open a shell on the host.", "nodes"
+        "running.connect",
+        "--connect [--sudo] [NAME…]",
+        "Open a shell on the host.",
+        "nodes",
+        ("--sudo",),
     ),
     "--run": Builtin("running.run", "--run [COMMAND]", "Run a command on the hosts."),
     "--run-with-sudo": Builtin(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...cli.grammar import Token
     from ..shell import DeploymentShell
 
-__all__ = ["cd", "leave", "pwd"]
+__all__ = ["cd", "clear", "leave", "pwd"]
 
 
 def cd(shell: DeploymentShell, words: Sequence[Token]) -> None:
@@ -30,6 +30,13 @@ def pwd(shell: DeploymentShell, words: Sequence[Token]) -> None:
     """Say where one is."""
     _expect_nothing("pwd", words)
     shell.show(Inspector(shell.state.node).get_full_name())
+
+
+def clear(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    """Clear the screen, where there is one."""
+    _expect_nothing("clear", words)
+    if shell.pty.is_interactive and shell.pty.term != "dumb":
+        shell.pty.write("\x1b[H\x1b[2J\x1b[3J")
 
 
 def leave(shell: DeploymentShell, words: Sequence[Token]) -> None:

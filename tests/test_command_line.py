@@ -1,0 +1,703 @@
+"""What scripts are asked on their command line: commands, options, exit statuses, and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.host import SSHHost
+from deployer.run.command_table import COMMANDS
+from terminals import ROOT, TIMEOUT, run_in_terminal, run_script
+from waiting import until
+from world import free_port
+
+SCRIPT = """\
+import json, os
+from deployer.client import start
+from deployer.groups import production
+from deployer.host import LocalHost, SSHHost
+from deployer.node import Node, ParallelNode, dont_isolate_yet, isolate_one_only
+
+class one(LocalHost):
+    pass
+
+class two(LocalHost):
+    pass
+
+class gone(SSHHost):
+    address, port, timeout = "127.0.0.1", int(os.environ.get("FREE_PORT", 1)), 5
+
+class far(SSHHost):
+    locals().update(json.loads(os.environ.get("FAR", "{}")))
+
+class Site(Node):
+    "All of it."
+
+    class web(ParallelNode.Array):
+        class Hosts:
+            host = one, two
+
+        def name(self):
+            "Say which host this is."
+            self.host.run(f"echo on {self.host.slug}")
+            return self.host.slug
+
+        def sleep(self, command):
+            self.host.run(command)
+
+        def half(self):
+            if self.host.slug == "two":
+                self.host.run("echo half; exit 4")
+
+        @dont_isolate_yet
+        def both(self):
+            print("before")
+            return list(self.name())
+
+        @isolate_one_only
+        def any(self):
+            return self.host.slug
+
+    class roles(ParallelNode.Array):
+        class Hosts:
+            host = two
+            backup = one, two
+
+        def name(self):
+            return self.host.slug
+
+    class db(Node):
+        class Hosts:
+            host = one
+
+        def dump(self, table="all"):
+            print("printed")
+            self.host.run("echo out; echo err >&2")
+            return {"table": table}
+
+        def touch(self, path):
+            self.host.run(f"touch {path}")
+
+        def fail(self):
+            self.host.run("echo out; exit 3")
+
+        def elsewhere(self, begin="true"):
+            self.host.run(begin)
+            self.parent.web.half()
+
+    class both(Node):
+        class Hosts:
+            host = one
+            other = two, one
+
+        def act(self):
+            print("mine")
+            self.hosts.run("echo first")
+            self.hosts.run('echo second; test "$NEVER"')
+
+        def caught(self):
+            try:
+                self.hosts.run("false")
+            except Exception:
+                return "went on"
+
+    class plain(Node):
+        def act(self):
+            return 7
+
+        def fault(self):
+            return {}["key"]
+
+        def ask(self):
+            return self.console.input("Which branch")
+
+        def leave(self):
+            raise SystemExit(7)
+
+    class empty(ParallelNode.Array):
+        class Hosts:
+            host = ()
+
+        def act(self):
+            pass
+
+    class nowhere(Node):
+        class Hosts:
+            host = gone
+
+        def act(self):
+            self.host.run("true")
+
+    class partly(ParallelNode.Array):
+        class Hosts:
+            host = one, gone
+
+        def act(self):
+            self.host.run("true")
+
+    class away(Node):
+        class Hosts:
+            host = far
+
+        def who(self):
+            return str(self.host.sudo("whoami")).strip()
+
+    @production
+    class live(Node):
+        class Hosts:
+            host = one
+
+        def act(self):
+            return "done"
+
+if __name__ == "__main__":
+    start(Site, name="deploy")
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """Return the path of the script."""
+    path = tmp_path / "deploy.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.fixture
+def run(script: Path) -> Run:
+    """Return a function that runs the script with words."""
+
+    def run(*words: str, **how: str) -> subprocess.CompletedProcess[str]:
+        return run_script(script, *words, FREE_PORT=str(free_port()), **how)
+
+    return run
+
+
+def read_json(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the only object on stdout."""
+    (line,) = result.stdout.splitlines()
+    told = json.loads(line)
+    assert isinstance(told, dict)
+    return told
+
+
+# Help.
+
+
+def test_every_level_has_help_that_begins_with_examples(run: Run) -> None:
+    for words in [[], *([name] for name in COMMANDS)]:
+        result = run(*words, "--help")
+        assert (result.returncode, result.stderr) == (0, ""), words
+        usage, _, rest = result.stdout.partition("\n\n")
+        assert usage.startswith("usage: deploy"), words
+        assert rest.startswith("examples:\n  deploy"), words
+        assert "--hosts NAMES" in rest
+
+
+def test_the_help_of_what_runs_something_ends_with_the_exit_statuses(run: Run) -> None:
+    for words in ([], ["run"], ["exec"]):
+        result = run(*words, "-h")
+        assert result.stdout.rstrip().endswith("130 interrupted")
+
+
+def test_all_commands_and_actions_are_listed(run: Run) -> None:
+    result = run("--list")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [re.sub(" {2,}", "  ", line) for line in result.stdout.splitlines()]
+    assert lines[0] == "commands:"
+    assert [line.split()[0] for line in lines[1 : lines.index("actions:")]] == [*COMMANDS]
+    assert "  web.name  Say which host this is." in lines
+    assert "  plain.act" in lines
+    told = read_json(run("--list", "--json"))
+    assert told["actions"]["web.name"] == "Say which host this is."
+
+
+# Wrong use.
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rnu", "x"], "invalid choice: 'rnu' is no command. Did you mean 'run'?"),
+        (["db"], "invalid choice: 'db' is no command; did you mean: deploy run db"),
+        (["db.dump", "a b"], "did you mean: deploy run db.dump 'a b'"),
+        (["destroy"], "'destroy' is no command. There are run, ls, "),
+        (["--hsts", "one", "run"], "there is no option '--hsts'. Did you mean '--hosts'"),
+        (["run", "--pth", "db"], "run: there is no option '--pth'. Did you mean '--path'"),
+        (["run", "--out", "x", "db"], "run: there is no option '--out'. Did you mean"),
+        (["run", "--output", "gathr", "x"], "'gathr' is none of live, stream, "),
+        (["run", "--output", "gathr", "x"], "Did you mean 'gather'"),
+        (["--color", "sometimes"], "'sometimes' is none of auto, always, never"),
+        (["run", "--retries", "-1", "x"], "invalid number from 0 value: '-1'"),
+        (["run", "--path"], "run: argument --path: expected one argument"),
+        (["run", "--path", "dbb", "dump"], "no node or action 'dbb'. Did you mean 'db'"),
+        (["run", "--path", "'", "dump"], "deploy: "),
+        (["run", "--hosts", "onne", "web.name"], "goes by 'onne'; did you mean 'one'"),
+        (["exec", "--hosts", "onne", "web", "true"], "goes by 'onne'; did you mean 'one'"),
+        (["run", "-q", "-v", "db.dump"], "-q and -v"),
+        (["exec"], "exec takes the path of a node, and a command: exec [--sudo]"),
+        (["exec", "web"], "exec takes the path of a node, and a command"),
+        (["exec", "web", "--"], "exec takes the path of a node, and a command"),
+        (["exec", "--processes", "2", "web", "true"], "exec runs in this process"),
+        (["exec", "wbe", "true"], "no node or action 'wbe'. Did you mean 'web'"),
+        (["exec", "plain", "true"], "Site.plain has no hosts"),
+        (["ssh", "plain"], "there are no hosts"),
+        (["ssh", "web", "db"], "ssh takes one PATH, and was given 2: web db"),
+        (["completion", "tcsh"], "bash, zsh or fish"),
+        (["telnet-server", "--port", "23"], "ssh to a machine whose sshd runs this script"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(run: Run, words: list[str], message: str) -> None:
+    result = run(*words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("deploy: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") <= (1 if "no hosts:" not in result.stderr else 3)
+
+
+# Where options stand.
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--hosts", "two", "run", "web.name"],
+        ["run", "--hosts=two", "web", "name"],
+        ["-q", "run", "--hosts", "two", "web.name"],
+        ["--output", "gather", "run", "--hosts", "two", "-qn", "web.name"],
+    ],
+)
+def test_global_options_stand_before_or_after_the_command(run: Run, words: list[str]) -> None:
+    result = run(*words)
+    assert "two" in result.stdout and "one" not in result.stdout
+    assert result.returncode == 0
+
+
+def test_what_follows_an_action_is_for_the_action(run: Run) -> None:
+    result = run("run", "-q", "db.dump", "table=--json")
+    assert result.stdout.endswith("{'table': '--json'}\n")
+
+
+# Commands on all hosts.
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["exec", "web", "--", "echo", "a", "b"], ["one | a b", "two | a b"]),
+        (["exec", "web", "echo", "-n", "a"], ["one | a", "two | a"]),
+        (["exec", "web", "-q", "--", "echo", "-h"], ["one | -h", "two | -h"]),
+        (["exec", "-q", "both", "echo '$x'"], ["one | $x", "two | $x"]),
+        (["exec", "roles", "--", "echo x"], ["one | x", "two | x"]),
+        (["exec", "web:two", "--", "echo x"], ["x"]),
+        (["exec", "--hosts", "two", "web", "--", "echo x"], ["x"]),
+        (["exec", "--parallel", "1", "web", "grep -c -- -- /dev/null || true"], ["one | 0"]),
+    ],
+)
+def test_a_command_runs_once_on_every_host(run: Run, words: list[str], lines: list[str]) -> None:
+    result = run(*words)
+    assert result.returncode == 0
+    shown = [line for line in result.stdout.splitlines() if line]
+    assert sorted(shown)[: len(lines)] == lines
+    assert len(shown) in (len(lines), 2)
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_the_root_has_a_path_too(run: Run, path: str) -> None:
+    result = run("exec", path, "true")
+    assert result.returncode == 2
+    assert "Site has no hosts" in result.stderr
+
+
+def test_a_command_that_fails_on_some_hosts_says_how_it_is_run_again(run: Run) -> None:
+    words = ["--output", "gather", "exec", "--hosts", "one,two", "web", "--"]
+    result = run(*words, 'echo "[$0]"; exit 3')
+    assert result.returncode == 1
+    again = "run again: deploy exec --output gather --hosts one,two web -- 'echo \"[$0]\"; exit 3'"
+    assert again in [line.replace("'one,two'", "one,two") for line in result.stderr.splitlines()]
+    assert "Failed on 2 of 2 hosts" in result.stderr
+
+
+def test_a_command_in_a_sandbox_is_not_run(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    assert run("exec", "-n", "web", f"touch {target}").returncode == 0
+    assert run("run", "--sandbox", "db.touch", str(target)).returncode == 0
+    assert not target.exists()
+    assert run("run", "db.touch", str(target)).returncode == 0
+    assert target.exists()
+
+
+def test_a_command_runs_as_root(
+    run: Run, script: Path, new_ssh_host: Callable[..., type[SSHHost]]
+) -> None:
+    host = new_ssh_host()
+    names = ("address", "port", "username", "password", "key_filename", "config_filename")
+    given = json.dumps({name: getattr(host, name) for name in names}, default=str)
+    assert run("exec", "away", "whoami", FAR=given).stdout == "deploy\n"
+    assert run("exec", "--sudo", "away", "whoami", FAR=given).stdout == "root\n"
+    told = read_json(run("--json", "exec", "away", "--sudo", "--", "whoami", FAR=given))
+    assert [host["stdout"] for host in told["hosts"]] == ["root\n"]
+    told = read_json(run("--json", "run", "away.who", FAR=given))
+    assert (told["result"], told["hosts"][0]["host"]) == ("root", "far")
+
+
+def test_a_command_on_one_host_has_the_terminal(script: Path) -> None:
+    with run_in_terminal(script, "exec", "db", "read x; test -t 0 && echo got $x") as screen:
+        screen.type("it\n")
+        screen.wait_for("got it")
+        assert screen.wait_for_end() == 0
+
+
+# A shell on a host.
+
+
+@pytest.mark.parametrize("path", ["db", "web", "both"])
+def test_a_shell_on_a_host_needs_a_terminal(run: Run, path: str) -> None:
+    result = run("ssh", path)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("deploy: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_of_several_hosts_one_is_chosen_for_a_shell(script: Path, tmp_path: Path) -> None:
+    with run_in_terminal(
+        script, "ssh", "web", SHELL="/bin/sh", HOME=str(tmp_path), PS1="$ "
+    ) as screen:
+        screen.wait_for(lambda lines: lines[-1].startswith("Select a host of Site.web:"))
+        screen.type("2\n")
+        screen.wait_for(lambda lines: "$" in lines[-1] or "#" in lines[-1])
+        screen.type("echo $((40 + 2)); exit\n")
+        screen.wait_for("42")
+        assert screen.wait_for_end() == 0
+
+
+# Exit statuses.
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["run", "plain.act"], 0),
+        (["run", "plain.fault"], 1),
+        (["run", "plain.leave"], 1),
+        (["run", "db.fail"], 1),
+        (["run", "web.half"], 1),
+        (["run", "partly.act"], 1),
+        (["exec", "web", "false"], 1),
+        (["exec", "db", "exit 3"], 1),
+        (["run", "nothing"], 2),
+        (["run", "plain"], 2),
+        (["run", "db.dump", "a", "b"], 2),
+        (["run", "plain.ask"], 3),
+        (["run", "web.any"], 3),
+        (["run", "live.act"], 3),
+        (["exec", "live", "true"], 3),
+        (["run", "nowhere.act"], 4),
+        (["exec", "nowhere", "true"], 4),
+        (["scp", "nowhere"], 4),
+        (["run", "-y", "live.act"], 0),
+        (["-y", "exec", "live", "true"], 0),
+    ],
+)
+def test_the_exit_status_says_how_it_ended(run: Run, words: list[str], status: int) -> None:
+    result = run(*words)
+    assert result.returncode == status, result.stderr
+    assert bool(result.stderr) or status == 0
+    # The same as the status of a script with that line, which is its last one.
+    if words[0] == "run":
+        line = " ".join(words[1:])
+        if line.startswith("-y "):
+            return
+        lines = run(stdin=f"pwd\n{line}\nplain.act\n")
+        # Only a node that is named does nothing, and does it well.
+        assert lines.returncode == (0 if line == "plain" else status)
+        assert ("7" in lines.stdout.splitlines()) == (lines.returncode == 0)
+
+
+def test_declining_is_a_status_of_its_own(script: Path) -> None:
+    for words in (["run", "live.act"], ["exec", "live", "echo done"]):
+        with run_in_terminal(script, *words) as screen:
+            screen.wait_for(lambda lines: lines[-1].startswith("Type live"))
+            screen.type("no\n")
+            assert screen.wait_for_end() == 3
+            assert "done" not in screen.lines
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("words", [["exec", "web"], ["run", "web.sleep"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_who_stops_it_stops_what_runs_on_hosts(
+    script: Path, tmp_path: Path, words: list[str], options: list[str], number: int, status: int
+) -> None:
+    command = f"touch {tmp_path}/begun-$$; exec sleep 77777"
+    process = subprocess.Popen(
+        [sys.executable, str(script), *options, *words, command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, "Interrupted" in err) == (status, True)
+    if options:
+        told = json.loads(out)
+        assert [host["status"] for host in told["hosts"]] == ["stopped", "stopped"]
+        assert told["status"] == "stopped"
+    for begun in tmp_path.glob("begun-*"):
+        until(lambda name=begun.name: not Path("/proc", name.removeprefix("begun-")).exists())
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["--list"], ["tree"], ["exec", "db", "echo x"]]
+)
+def test_a_pipe_that_nobody_reads_ends_it_quietly(script: Path, words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, str(script), "-q", *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("words", ["--help", "--list", "--version"])
+def test_it_may_have_no_stdout_at_all(script: Path, words: str) -> None:
+    process = subprocess.run(
+        ["sh", "-c", f"{sys.executable} {script} {words} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+# Streams.
+
+
+def test_results_and_what_hosts_print_are_all_there_is_on_stdout(run: Run) -> None:
+    result = run("run", "db.dump")
+    assert result.stdout == "printed\nout\n{'table': 'all'}\n"
+    assert result.stderr == "one | $ echo out; echo err >&2\nerr\n"
+
+
+def test_quietly_there_are_no_log_lines(run: Run) -> None:
+    assert run("run", "-q", "db.dump").stderr == "err\n"
+    assert "Command failed" in run("-q", "run", "db.fail").stderr
+
+
+def test_verbosely_actions_are_named(run: Run) -> None:
+    assert run("run", "-v", "db.dump").stderr.splitlines()[0] == "Site.db.dump"
+
+
+def test_a_log_file_is_appended_to_and_private(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    for _ in range(2):
+        assert run("run", "-q", "--log", str(log), "web.half").returncode == 1
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    lines = log.read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in lines)
+    ends = [line for line in lines if "two | $ echo half; exit 4: exit status 4" in line]
+    assert len(ends) == 2
+    assert sum(line.endswith("Site.web[1].half begins") for line in lines) == 2
+
+
+def test_a_log_file_that_cannot_be_written_is_told_before_anything_runs(
+    run: Run, tmp_path: Path
+) -> None:
+    target = tmp_path / "made"
+    result = run("run", "--log", str(tmp_path / "no" / "log"), "db.touch", str(target))
+    assert result.returncode == 2
+    assert "cannot be written: No such file or directory" in result.stderr
+    assert not target.exists()
+
+
+def test_one_host_at_a_time_is_one_at_a_time_for_a_program_too(run: Run) -> None:
+    assert run("run", "-qs", "web.name").stdout == "on one\non two\none: one\ntwo: two\n"
+    told = read_json(run("run", "-s", "--json", "web.name"))
+    assert [host["stdout"] for host in told["hosts"]] == ["on one\n", "on two\n"]
+
+
+# JSON.
+
+
+def names(told: dict[str, Any]) -> list[str]:
+    return [host["host"] for host in told["hosts"]]
+
+
+def test_json_of_an_array(run: Run) -> None:
+    told = read_json(run("run", "--json", "web.name"))
+    assert (told["path"], told["action"], told["status"]) == ("Site.web", "name", "ok")
+    assert told["result"] == {"one": "one", "two": "two"}
+    assert names(told) == ["one", "two"]
+    assert isinstance(told["duration"], float)
+    assert set(told["hosts"][0]) >= {
+        *("host", "status", "exit_code", "stdout", "stderr", "duration", "result", "error")
+    }
+    assert [host["result"] for host in told["hosts"]] == ["one", "two"]
+    assert told == {**told, "stdout": "", "stderr": "", "error": None}
+
+
+def test_json_of_one_host(run: Run) -> None:
+    result = run("run", "--json", "db.dump", "x")
+    told = read_json(result)
+    assert (told["result"], told["status"], names(told)) == ({"table": "x"}, "ok", ["one"])
+    (host,) = told["hosts"]
+    assert (told["stdout"], told["stderr"]) == ("", "")
+    assert (host["stdout"], host["stderr"], host["exit_code"]) == ("printed\nout\n", "err\n", 0)
+    assert result.stderr == ""
+
+
+def test_json_of_a_cell(run: Run) -> None:
+    for node in ("web[1]", "roles[0]"):
+        told = read_json(run("run", "--json", node, "name"))
+        assert (told["path"], told["result"], names(told)) == (f"Site.{node}", "two", ["two"])
+
+
+def test_json_of_one_of_several_hosts(run: Run) -> None:
+    told = read_json(run("run", "--json", "--hosts", "two", "web.name"))
+    assert (told["result"], names(told)) == ({"two": "two"}, ["two"])
+    told = read_json(run("run", "--json", "--hosts", "two", "both.act"))
+    assert names(told) == ["two"]
+
+
+def test_json_of_several_hosts_that_one_action_runs_on_twice(run: Run) -> None:
+    result = run("run", "--json", "both.act", NEVER="")
+    told = read_json(result)
+    assert (told["status"], told["stdout"], names(told)) == ("failed", "mine\n", ["one", "two"])
+    assert [host["stdout"] for host in told["hosts"]] == ["first\nsecond\n"] * 2
+    assert [host["exit_code"] for host in told["hosts"]] == [1, 1]
+    assert "failed on 2 of 2 hosts" in told["error"]
+    assert result.returncode == 1
+    assert "Failed on 2 of 2 hosts" in result.stderr
+
+
+def test_json_of_failures_that_an_action_has_caught(run: Run) -> None:
+    told = read_json(run("run", "--json", "both.caught"))
+    assert (told["status"], told["result"]) == ("ok", "went on")
+    assert [host["status"] for host in told["hosts"]] == ["failed", "failed"]
+
+
+def test_json_of_an_action_that_runs_another_on_all_cells(run: Run) -> None:
+    told = read_json(run("run", "--json", "web.both"))
+    assert (told["result"], told["stdout"]) == (["one", "two"], "before\n")
+    assert [host["stdout"] for host in told["hosts"]] == ["on one\n", "on two\n"]
+
+
+def test_json_of_one_host_whose_action_runs_another_one_on_others(run: Run) -> None:
+    told = read_json(run("run", "--json", "db.elsewhere"))
+    assert (told["status"], names(told)) == ("failed", ["one", "two"])
+    assert [host["status"] for host in told["hosts"]] == ["ok", "failed"]
+    assert [host["exit_code"] for host in told["hosts"]] == [0, 4]
+    told = read_json(run("run", "--json", "db.elsewhere", "echo x; exit 5"))
+    assert (told["status"], names(told)) == ("failed", ["one"])
+    assert (told["hosts"][0]["exit_code"], told["hosts"][0]["stdout"]) == (5, "x\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "expected"),
+    [
+        (["plain.act"], 0, {"status": "ok", "result": 7, "hosts": []}),
+        (["empty.act"], 0, {"status": "ok", "result": {}, "hosts": []}),
+        (["plain.fault"], 1, {"status": "failed", "error": "'key'", "hosts": []}),
+        (["plain.leave"], 1, {"status": "stopped", "result": None, "hosts": []}),
+        (["plain.ask"], 3, {"status": "failed", "result": None, "hosts": []}),
+        (["web.any"], 3, {"status": "failed", "result": None, "hosts": []}),
+        (["nowhere.act"], 4, {"status": "unreachable", "path": "Site.nowhere", "action": "act"}),
+        (["partly.act"], 1, {"status": "failed", "result": None}),
+        (["db.fail"], 1, {"status": "failed", "result": None}),
+    ],
+)
+def test_json_is_one_object_however_it_ends(
+    run: Run, words: list[str], status: int, expected: dict[str, Any]
+) -> None:
+    result = run("run", "--json", *words)
+    told = read_json(result)
+    assert {key: told[key] for key in expected} == expected
+    assert result.returncode == status
+    assert "Traceback" not in result.stderr or "KeyError" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "error"),
+    [
+        (["rnu", "--json"], 2, "'rnu' is no command"),
+        (["run", "--json", "--output", "live", "db.dump"], 2, "--json and --output live"),
+        (["run", "--output", "json", "--pth"], 2, "no option '--pth'"),
+        (["run", "--json", "nothing"], 2, "no node or action 'nothing'"),
+        (["run", "--json", "--path", "x", "act"], 2, "no node or action 'x'"),
+        (["run", "--json", "--hosts", "x", "web.name"], 2, "goes by 'x'"),
+        (["run", "--json", "plain"], 2, "Site.plain is a node"),
+        (["run", "--json", "db.dump", "a", "b"], 2, "too many positional arguments"),
+        (["run", "--json", "live.act"], 3, "Site.live is in production"),
+        (["exec", "--json", "plain", "true"], 2, "Site.plain has no hosts"),
+        (["exec", "--json", "live", "true"], 3, "Site.live is in production"),
+        (["ssh", "--json", "db"], 3, "needs a terminal"),
+        (["run", "--json", "--outdir", "/proc/none", "db.dump"], 1, "cannot be kept in /proc/none"),
+        (["exec", "--json", "--outdir", "/proc/none", "db", "true"], 1, "cannot be kept in /pr"),
+        (["run", "--json", "--executor", "nothing", "db.dump"], 2, "no executor 'nothing'"),
+    ],
+)
+def test_where_nothing_was_run_json_says_why(
+    run: Run, words: list[str], status: int, error: str
+) -> None:
+    result = run(*words)
+    told = read_json(result)
+    assert (set(told), told["status"]) == ({"status", "error"}, "failed")
+    assert error in told["error"]
+    assert error in result.stderr
+    assert result.returncode == status
+
+
+@pytest.mark.parametrize(("path", "hosts"), [("web", ["one", "two"]), ("db", ["one"])])
+def test_json_of_a_command(run: Run, path: str, hosts: list[str]) -> None:
+    told = read_json(run("exec", "--json", path, "--", "echo out; echo err >&2"))
+    assert (told["path"], told["action"], told["status"]) == (f"Site.{path}", "exec", "ok")
+    assert names(told) == hosts
+    assert {(host["stdout"], host["stderr"], host["exit_code"]) for host in told["hosts"]} == {
+        ("out\n", "err\n", 0)
+    }
+    result = run("exec", "--json", path, "exit 3")
+    told = read_json(result)
+    assert (told["status"], result.returncode) == ("failed", 1)
+    assert [host["exit_code"] for host in told["hosts"]] == [3] * len(hosts)
+    told = read_json(run("exec", "--json", "nowhere", "true"))
+    assert (told["status"], told["hosts"][0]["status"]) == ("unreachable", "unreachable")
+
+
+def test_json_and_the_files_of_hosts(run: Run, tmp_path: Path) -> None:
+    for words in (["run", "web.both"], ["run", "db.dump"], ["exec", "web", "echo x"]):
+        folder = tmp_path / "-".join(words)
+        read_json(run("--json", "--outdir", str(folder), *words))
+        hosts = ["one", "two"] if "db.dump" not in words else ["one"]
+        assert sorted(path.stem for path in folder.iterdir()) == hosts
+        assert all(path.read_text() for path in folder.iterdir())
+
+
+def test_json_of_what_other_processes_run(run: Run) -> None:
+    told = read_json(run("run", "--json", "--processes", "2", "web.name"))
+    assert [host["stdout"] for host in told["hosts"]] == ["on one\n", "on two\n"]
+    assert told["result"] == {"one": "one", "two": "two"}
