@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TextIO, TypeVar
 
 from .secret import Secret
 
-__all__ = ["DummyPty", "Presentation", "Pty"]
+__all__ = ["DummyPty", "Presentation", "Pty", "Recorder"]
 
 R = TypeVar("R")
 

@@ -10,6 +10,7 @@ from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env
 from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
+from deployer.shell.aliases import Aliases
 from deployer.shell.builtins import BUILTINS
 from session_tree import SCRIPT, Site
 from terminals import Screen, open_terminal, run_in_terminal
@@ -254,6 +255,46 @@ def test_a_command_or_no_word_cannot_be_an_alias(session, name):
     assert session.status == 2
 
 
+def open_screen(folder):
+    return run_in_terminal(SCRIPT, XDG_STATE_HOME=str(folder), NO_COLOR="1")
+
+
+def test_aliases_are_kept_for_the_project(tmp_path):
+    with open_screen(tmp_path) as screen:
+        screen.wait_for("Site >")
+        run_line(screen, "alias h='hello name=me'")
+        run_line(screen, "alias x=hello")
+        run_line(screen, "alias x=")
+    with open_screen(tmp_path) as screen:
+        screen.wait_for("Site >")
+        assert run_line(screen, "h")[0] == "Hello, me"
+        assert run_line(screen, "alias") == ["h  hello name=me"]
+
+
+def test_two_shells_keep_each_other_s_aliases(tmp_path):
+    file = tmp_path / "folder" / "aliases"
+    warnings = []
+    one, two = (Aliases(str(file), warnings.append) for _ in range(2))
+    one.change("a", "hello a")
+    two.change("b", "hello b=c")
+    one.change("c", "hello c")
+    assert one == {"a": "hello a", "b": "hello b=c", "c": "hello c"}
+    assert oct(file.stat().st_mode)[-3:] == "600"
+    assert [path.name for path in file.parent.iterdir()] == ["aliases"]
+    assert warnings == []
+
+
+def test_aliases_that_cannot_be_kept_cost_a_warning(tmp_path):
+    warnings = []
+    (tmp_path / "file").touch()
+    aliases = Aliases(str(tmp_path / "file" / "aliases"), warnings.append)
+    aliases.change("a", "hello a")
+    aliases.change("b", "hello b")
+    assert aliases == {"a": "hello a", "b": "hello b"}
+    (warning,) = warnings
+    assert "kept until the shell is left" in warning
+
+
 def test_aliases_are_completed(session):
     session.run("alias deploy='staging deploy'")
     assert session.complete("dep") == ["deploy "]
@@ -466,8 +507,10 @@ def test_a_line_is_composed_in_the_editor(tmp_path):
     ) as screen:
         screen.wait_for("Site >")
         lines = run_line(screen, "edit hello zero")
-    said = [line for line in lines if line.startswith("Hello")]
-    assert said == ["Hello, zero", "Hello, one", "Hello, two"]
+        said = [line for line in lines if line.startswith("Hello")]
+        assert said == ["Hello, zero", "Hello, one", "Hello, two"]
+        # They are there to be changed and run again, as if they had been typed.
+        assert run_line(screen, "history two")[0] == "4  hello two"
 
 
 def test_an_editor_that_is_not_there_is_one_line(tmp_path):

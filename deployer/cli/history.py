@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-__all__ = ["History"]
+__all__ = ["History", "find_state_file"]
 
 _MAX_LINES = 2000
 # A file that is larger is cut down to its end, which has half of it.
@@ -19,6 +19,27 @@ _PATIENCE = 1.0
 
 # A line with such characters is damage, or would do something to the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+def find_state_file(project: str | os.PathLike[str], kind: str) -> str | None:
+    """Return the file for something that is kept for the project of a script.
+
+    None where nobody's home is known, as in some containers.
+    """
+    # Imported here: most runs keep nothing. A cryptographic hash would take as long as a quarter
+    # of Python itself.
+    import zlib
+
+    state = os.path.expanduser(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    if state.startswith("~"):
+        return None
+    resolved = os.path.realpath(project)
+    folder, script = os.path.split(resolved)
+    # The name is for people; the checksum keeps projects apart that have the same name.
+    title = f"{os.path.basename(folder)}-{os.path.splitext(script)[0]}"
+    name = re.sub(r"[^\w.-]", "_", title)
+    checksum = f"{zlib.crc32(os.fsencode(resolved)):08x}"
+    return os.path.join(state, "deployer", f"{name}-{checksum}.{kind}")
 
 
 class History:
@@ -38,21 +59,7 @@ class History:
         cls, project: str | os.PathLike[str], shell: str, warn: Callable[[str], None]
     ) -> History:
         """Return the history of a shell in the project that a script belongs to."""
-        # Imported here: most runs have no history. A cryptographic hash would take as long as a
-        # quarter of Python itself.
-        import zlib
-
-        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        resolved = os.path.realpath(project)
-        folder, script = os.path.split(resolved)
-        # The name is for people; the checksum keeps projects apart that have the same name.
-        title = f"{os.path.basename(folder)}-{os.path.splitext(script)[0]}"
-        name = re.sub(r"[^\w.-]", "_", title)
-        checksum = f"{zlib.crc32(os.fsencode(resolved)):08x}"
-        state = os.path.expanduser(state)
-        if state.startswith("~"):  # Nobody's home is known, as in some containers.
-            return cls(None, warn)
-        return cls(os.path.join(state, "deployer", f"{name}-{checksum}.{shell}"), warn)
+        return cls(find_state_file(project, shell), warn)
 
     def load(self) -> list[str]:
         """Return the last lines, the oldest first; what is not text in the file is left out."""

@@ -33,6 +33,7 @@ class LineShell(abc.ABC):
         self.console = Console(pty)
         self._stop_at_failure = stop_at_failure
         self._is_left = False
+        self._reader: Reader | None = None
 
     @abc.abstractmethod
     def run_line(self, line: str) -> int:
@@ -48,6 +49,7 @@ class LineShell(abc.ABC):
 
     def run(self, reader: Reader) -> int:
         """Run lines until the last one, or until it is left; return the exit status."""
+        self._reader = reader
         while not self._is_left:
             try:
                 text = reader.read(self.get_prompt())
@@ -73,6 +75,11 @@ class LineShell(abc.ABC):
     def leave(self) -> None:
         """Read no more lines."""
         self._is_left = True
+
+    def remember(self, line: str) -> None:
+        """Keep a line that was composed elsewhere among those that were typed."""
+        if self._reader is not None:
+            self._reader.remember(line)
 
     @property
     def columns(self) -> int:

@@ -24,6 +24,9 @@ class Reader(Protocol):
         Raises EOFError at the end of the input (Ctrl-D), and KeyboardInterrupt at Ctrl-C.
         """
 
+    def remember(self, line: str) -> None:
+        """Keep a line that was entered elsewhere as if it had been read, where lines are kept."""
+
 
 class PlainReader:
     """Reads lines as they are.
@@ -48,6 +51,9 @@ class PlainReader:
         if not line:
             raise EOFError
         return line.removesuffix("\n")
+
+    def remember(self, line: str) -> None:
+        """Keep nothing."""
 
 
 def make_reader(pty: Pty, complete: Complete, name: str) -> Reader:

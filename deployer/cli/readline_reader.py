@@ -78,9 +78,13 @@ class ReadlineReader:
         if self._is_libedit:
             line += read_pasted_rest()
         line = line.rstrip("\n")
+        self.remember(line)
+        return line
+
+    def remember(self, line: str) -> None:
+        """Keep a line in the history."""
         for kept in self._history.append(line):
             readline.add_history(kept)
-        return line
 
     def _read_line(self) -> str:
         while True:

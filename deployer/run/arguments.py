@@ -353,5 +353,5 @@ _EXIT_STATUSES = """\
 exit status:
   0 done; 1 an action or a host failed; 2 wrong use, or no such node or action;
   3 it was declined, or an answer was needed and nobody could be asked;
-  4 nothing failed but hosts that could not be reached; 130 interrupted
+  4 no host could be reached; 130 interrupted
 """

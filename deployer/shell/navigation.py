@@ -97,11 +97,11 @@ def find_elsewhere(node: Env, name: str) -> list[str]:
     for owner in Inspector(Inspector(node).get_root()).walk(skip_broken=True):
         inspector = Inspector(owner)
         path = [*inspector.get_path()][1:]
-        if any(each.startswith("_") for each in path):
+        if owner is node or any(each.startswith("_") for each in path):
             continue
         actions = inspector.get_actions(include_private=False)
         places = [[*path, a.name] for a in actions if a.name.lower() == name and not is_hook(a)]
-        if path and path[-1].lower() == name:
+        if path and path[-1].lower() == name and owner.parent is not node:
             places.append(path)
         found += [".".join(place) for place in places]
         if len(found) >= _FEW:

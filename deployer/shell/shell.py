@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cli.completion import Completion, complete, did_you_mean
 from ..cli.grammar import LineError, Token, parse, tokenize
+from ..cli.history import find_state_file
 from ..cli.line_shell import LineShell
 from ..cli.status import Status
 from ..exceptions import ParallelActionException
@@ -19,6 +20,7 @@ from ..node import Env, Node, ParallelActionResult
 from ..node.env import as_env
 from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
+from .aliases import Aliases
 from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
 from .display import describe_action, describe_node, describe_result
@@ -53,7 +55,9 @@ class DeploymentShell(LineShell):
     ) -> None:
         super().__init__(node.console.pty, stop_at_failure)
         self.program = program
-        self.state = ShellState(node, confirms)
+        # As in other shells, a script has none.
+        path = find_state_file(sys.argv[0], "aliases") if self.pty.is_interactive else None
+        self.state = ShellState(node, Aliases(path, self.console.warning), confirms)
         self._quiet = quiet
         self._candidates = ShellCandidates(self.state)
 
@@ -153,8 +157,8 @@ class DeploymentShell(LineShell):
             outcome = attempt(run)
             if outcome.error is None:
                 show_result(outcome.value)
-        if outcome.error is not None:
-            self._show_failure(outcome)
+            else:
+                self._show_failure(outcome)
         if self.pty.is_interactive and not self._quiet and not _was_summed_up(outcome):
             text = describe_outcome(name, outcome, seen, node._node_is_sandbox)
             stream = self.pty.stderr

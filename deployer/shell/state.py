@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..node import Env
+    from .aliases import Aliases
     from .recording import Recording
 
 __all__ = ["ShellState"]
@@ -15,18 +16,18 @@ __all__ = ["ShellState"]
 class ShellState:
     """The current node, the one before it, and where to return to from a sub-shell.
 
+    :param aliases: lines by the short names that were given to them.
     :param confirms: whether a person is asked before something runs in production.
     """
 
-    def __init__(self, node: Env, confirms: bool = True) -> None:
+    def __init__(self, node: Env, aliases: Aliases, confirms: bool = True) -> None:
         self.node = node
         #: Where ``cd -`` goes.
         self.previous = node
         self.confirms = confirms
         #: The exit status of the last line.
         self.status = 0
-        #: Lines by the short names that were given to them.
-        self.aliases: dict[str, str] = {}
+        self.aliases = aliases
         #: What the last action has shown.
         self.recording: Recording | None = None
         self._outer: list[tuple[Env, Env]] = []

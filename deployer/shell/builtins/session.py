@@ -82,6 +82,7 @@ def edit(shell: DeploymentShell, words: Sequence[Token]) -> int:
     for composed in text.splitlines():
         if composed.strip():
             shell.show(f"  {composed}")
+            shell.remember(composed)
             if status := shell.run_line(composed):
                 return status
     return 0
@@ -105,10 +106,8 @@ def alias(shell: DeploymentShell, words: Sequence[Token]) -> None:
         shell.show(f"{name}  {aliases[name]}")
     elif not name or name in BUILTINS or any(c in name for c in " \t'\"\\#!"):
         raise UsageError(f"{name!r} cannot be an alias: it is a command, or no plain word")
-    elif line:
-        aliases[name] = line
     else:
-        aliases.pop(name, None)
+        aliases.change(name, line)
 
 
 def show_version(shell: DeploymentShell, words: Sequence[Token]) -> None:
