@@ -33,6 +33,14 @@ def need(program: str) -> str:
     return path
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server: it says little about the interpreter, and takes long."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "world" in item.fixturenames:
+            item.add_marker(pytest.mark.machine)
+
+
 @pytest.fixture(autouse=True)
 def _secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget the secrets of a test at its end, and what was answered in it.

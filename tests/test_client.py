@@ -15,6 +15,8 @@ from deployer.node import Node
 from shell_tree import SCRIPT
 from terminals import ROOT, TIMEOUT, run_in_terminal, run_script
 
+pytestmark = pytest.mark.machine
+
 
 def run(*arguments, script=SCRIPT, **how):
     return run_script(script, *arguments, **how)

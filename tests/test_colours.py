@@ -15,6 +15,8 @@ import pytest
 from deployer.utils.colours import choose_colours, paint, shows_colours
 from terminals import ROOT, TIMEOUT
 
+pytestmark = pytest.mark.machine
+
 SCRIPT = """\
 from deployer.client import start
 from deployer.host import LocalHost

@@ -21,6 +21,8 @@ from terminals import ROOT, TIMEOUT, run_in_terminal, run_script
 from waiting import until
 from world import free_port
 
+pytestmark = pytest.mark.machine
+
 SCRIPT = """\
 import json, os
 from deployer.client import start

@@ -17,6 +17,8 @@ import pytest
 from terminals import Screen, run_in_terminal
 from waiting import until
 
+pytestmark = pytest.mark.machine
+
 _HEAD = """
 import os, sys
 from deployer.client import start

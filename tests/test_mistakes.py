@@ -14,6 +14,8 @@ import pytest
 from terminals import run_script
 from world import PASSWORD, Server, World
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).resolve().parent.parent
 
 BASE = """\

@@ -19,6 +19,8 @@ from deployer.host import Host, SSHHost
 from terminals import ROOT, run_in_terminal
 from waiting import until
 
+pytestmark = pytest.mark.machine
+
 # Runs an action of its arguments on some hosts, and writes what it returns, or raises, to a file.
 SCRIPT = """
 import json, os, sys

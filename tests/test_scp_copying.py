@@ -18,6 +18,8 @@ from fault_proxy import FaultProxy, fault_proxy
 from scp_session import Session, open_session
 from world import Server
 
+pytestmark = pytest.mark.machine
+
 HostClass = type[Host]
 NewHost = Callable[..., type[SSHHost]]
 MB = 1024 * 1024

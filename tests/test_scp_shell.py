@@ -18,6 +18,8 @@ from scp_session import Session, open_session
 from shell_tree import SCRIPT, first
 from terminals import run_in_terminal, run_script
 
+pytestmark = pytest.mark.machine
+
 HostClass = type[Host]
 
 

@@ -18,6 +18,8 @@ from terminals import Screen, run_in_terminal
 from waiting import until
 from world import Server
 
+pytestmark = pytest.mark.machine
+
 NewHost = Callable[..., type[SSHHost]]
 MB = 1024 * 1024
 

@@ -47,6 +47,8 @@ from our_hosts import LocalHost1, LocalHost2
 from shard_tree import Site, Version, begun
 from terminals import ROOT, TIMEOUT, person, run_in_terminal, run_script
 
+pytestmark = pytest.mark.machine
+
 # Python 3.12 warns of forking a process that has threads, as that of the tests has.
 FORKING = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 

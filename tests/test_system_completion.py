@@ -17,6 +17,8 @@ import pytest
 
 from terminals import ROOT, Screen, run_command_in_terminal
 
+pytestmark = pytest.mark.machine
+
 SHELLS = ("bash", "zsh", "fish")
 
 # Run for completion, it does what it has to. Otherwise it shows its arguments, and runs nothing.

@@ -258,7 +258,7 @@ def _list_hosts(start: Env, word: str) -> Iterator[Candidate]:
     before, comma, item = word.rpartition(",")
     prefix = before + comma + ("!" if item.startswith("!") else "")
     given = {each.removeprefix("!") for each in before.split(",")}
-    for node in Inspector(start).walk():
+    for node in Inspector(start).walk(skip_broken=True):
         for role, hosts in get_roles(node._node_bare).items():
             for host in hosts:
                 name = _escape(host.slug)

@@ -27,23 +27,19 @@ __all__ = ["ShellCandidates", "list_members", "list_nodes", "list_paths", "list_
 
 
 class ShellCandidates:
-    """The candidates at the current node of a shell: its commands, nodes, actions, arguments.
+    """The candidates at the current node of a shell: its commands, nodes, actions, arguments."""
 
-    :param builtins: whether the shell's own commands are among them.
-    """
-
-    def __init__(self, state: ShellState, builtins: bool = True) -> None:
+    def __init__(self, state: ShellState) -> None:
         self._state = state
-        self._builtins = builtins
 
     def get_candidates(self, words: Sequence[str], word: str) -> Iterator[Candidate]:
         """Return what the word at the cursor could be, after the words before it."""
         node = self._state.node
-        if self._builtins and words and words[0] in BUILTINS:
+        if words and words[0] in BUILTINS:
             yield from self._list_words_of_builtin(words[0], words[1:], word)
             return
         yield from list_runnable(node, words, word)
-        if self._builtins and not words:
+        if not words:
             yield from (Candidate(name, line) for name, line in self._state.aliases.items())
             yield from _list_builtins(word)
 

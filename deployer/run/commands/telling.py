@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...inspection import Inspector
 from ...pseudo_terminal import write_text
+from ...shell.hooks import is_hook
 from ...utils.colours import paint, shows_colours
+from ...utils.version import get_version
 from ..command_table import COMMANDS
 
 if TYPE_CHECKING:
@@ -20,15 +22,8 @@ __all__ = ["list_all", "show_version"]
 
 def show_version(line: CommandLine) -> int:
     """Write the versions of the program."""
-    # Imported here, as it takes its time.
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        ours = version("deployer")
-    except PackageNotFoundError:
-        ours = "(not installed)"
     place = f"{line.root.__module__}.{line.root.__qualname__}"
-    write_text(sys.stdout, f"{line.program} ({place}), deployer {ours}\n")
+    write_text(sys.stdout, f"{line.program} ({place}), deployer {get_version()}\n")
     return 0
 
 
@@ -63,8 +58,9 @@ def _walk(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     if inspector.is_callable() and path:
         yield ".".join(path), _get_summary(inspector.get_action("__call__"))
     for action in inspector.get_actions(include_private=False):
-        yield ".".join([*path, action.name]), _get_summary(action)
-    for child in inspector.get_childnodes(include_private=False):
+        if not is_hook(action):
+            yield ".".join([*path, action.name]), _get_summary(action)
+    for child in inspector.get_childnodes(include_private=False, skip_broken=True):
         yield from _walk(child, (*path, Inspector(child).get_name()))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...cli.completion import did_you_mean
 from ...cli.grammar import quote
 from ...exceptions import NodeUsageError
+from ...utils.version import get_version
 from ..display import in_two_columns
 from .table import BUILTINS, UsageError
 
@@ -112,11 +113,6 @@ def alias(shell: DeploymentShell, words: Sequence[Token]) -> None:
 
 def show_version(shell: DeploymentShell, words: Sequence[Token]) -> None:
     """Say the version of deployer."""
-    from importlib.metadata import PackageNotFoundError, version
-
     if words:
         raise UsageError("--version takes no arguments")
-    try:
-        shell.show(f"deployer {version('deployer')}")
-    except PackageNotFoundError:
-        shell.show("deployer (not installed)")
+    shell.show(f"deployer {get_version()}")
