@@ -13,6 +13,7 @@ from ..node.descriptors import ActionDescriptor, find_attribute
 from ..node.role_mapping import DefaultRoleMapping, RoleMapping
 from ..secret import redact
 from ..utils.signatures import Parameter, read_parameters
+from .hooks import without_hooks
 from .inspector import Attribute, Inspector
 from .texts import (
     clean,
@@ -214,11 +215,10 @@ def _describe_members(
     cells: tuple[str, ...] | None,
     include_private: bool,
 ) -> Members:
-    actions = [describe_action(action) for action in inspector.get_actions(include_private)]
-    if not include_private:
-        # Those are for completion: they say what a parameter can be.
-        hooks = {f"complete_{each.name}" for action in actions for each in action.parameters}
-        actions = [action for action in actions if action.name not in hooks]
+    found = inspector.get_actions(include_private)
+    actions = [
+        describe_action(each) for each in (found if include_private else without_hooks(found))
+    ]
     properties = inspector.get_properties(include_private)
     queries = inspector.get_queries(include_private)
     default = inspector.get_action("__call__") if inspector.is_callable() else None

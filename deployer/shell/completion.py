@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..cli.completion import Candidate
 from ..cli.grammar import Token
 from ..inspection import Inspector
+from ..inspection.hooks import without_hooks
 from ..utils.signatures import VAR_POSITIONAL, Parameter, read_parameters
 from .builtins import BUILTINS
 from .display import describe_usage, get_node_doc, get_summary
 from .execution import get_action
-from .hooks import is_hook, list_hook_values
+from .hooks import list_hook_values
 from .navigation import NotFound, Target, find_node, find_target
 
 if TYPE_CHECKING:
@@ -124,10 +125,9 @@ def list_nodes(
     if not dot:
         yield from _list_cells(node, "")
     if with_actions:
-        for action in inspector.get_actions(include_private=private):
-            if not is_hook(action):
-                help = get_summary(action.__doc__) or describe_usage("", read_parameters(action))
-                yield Candidate(prefix + action.name, help.strip(), action.name)
+        for action in without_hooks(inspector.get_actions(include_private=private)):
+            help = get_summary(action.__doc__) or describe_usage("", read_parameters(action))
+            yield Candidate(prefix + action.name, help.strip(), action.name)
 
 
 def _list_cells(node: Env, prefix: str) -> Iterator[Candidate]:

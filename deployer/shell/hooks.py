@@ -1,33 +1,15 @@
-"""Functions of a node that say what a parameter of its actions can be: ``complete_PARAMETER``."""
+"""What a node's own functions say that the parameters of its actions can be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from ..inspection import Inspector
+from ..inspection.hooks import HOOK_PREFIX
 from ..node import Env
 from ..utils.signatures import read_parameters
 
-if TYPE_CHECKING:
-    from ..node.action import Action, EnvAction
-
-__all__ = ["is_hook", "list_hook_values"]
-
-_PREFIX = "complete_"
-
-
-def is_hook(action: Action | EnvAction) -> bool:
-    """Whether an action is there for completion only: some action beside it has that parameter."""
-    if not action.name.startswith(_PREFIX):
-        return False
-    name = action.name.removeprefix(_PREFIX)
-    return any(
-        name == parameter.name
-        for other in Inspector(action.node).get_actions()
-        if other.name != action.name
-        for parameter in read_parameters(other)
-    )
+__all__ = ["list_hook_values"]
 
 
 def list_hook_values(node: Env, parameter: str, text: str) -> Iterator[tuple[str, str]] | None:
@@ -39,7 +21,7 @@ def list_hook_values(node: Env, parameter: str, text: str) -> Iterator[tuple[str
 
     :param text: what is typed of it so far.
     """
-    name = _PREFIX + parameter
+    name = HOOK_PREFIX + parameter
     inspector = Inspector(node)
     if not inspector.has_action(name):
         return None

@@ -10,7 +10,7 @@ from ..cli.completion import did_you_mean
 from ..cli.grammar import Token
 from ..exceptions import DeployerException
 from ..inspection import Inspector
-from .hooks import is_hook
+from ..inspection.hooks import without_hooks
 
 if TYPE_CHECKING:
     from ..node import Env
@@ -99,8 +99,8 @@ def find_elsewhere(node: Env, name: str) -> list[str]:
         path = [*inspector.get_path()][1:]
         if owner is node or any(each.startswith("_") for each in path):
             continue
-        actions = inspector.get_actions(include_private=False)
-        places = [[*path, a.name] for a in actions if a.name.lower() == name and not is_hook(a)]
+        actions = without_hooks(inspector.get_actions(include_private=False))
+        places = [[*path, action.name] for action in actions if action.name.lower() == name]
         if path and path[-1].lower() == name and owner.parent is not node:
             places.append(path)
         found += [".".join(place) for place in places]
@@ -144,7 +144,8 @@ def _get_child(node: Env, name: str) -> Env:
     if inspector.has_action(name):
         raise NotFound(f"{name!r} is an action of {inspector.get_full_name()}, and no node")
     known = inspector.get_childnode_names(include_private=False)
-    known += [a.name for a in inspector.get_actions(include_private=False) if not is_hook(a)]
+    actions = without_hooks(inspector.get_actions(include_private=False))
+    known += [action.name for action in actions]
     advice = did_you_mean(name, known)
     if not advice and known:
         more = ", …" if len(known) > _MANY else ""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...inspection import Inspector
+from ...inspection.hooks import without_hooks
 from ...pseudo_terminal import write_text
-from ...shell.hooks import is_hook
 from ...utils.colours import paint, shows_colours
 from ...utils.version import get_version
 from ..command_table import COMMANDS
@@ -57,9 +57,8 @@ def _walk(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     inspector = Inspector(node)
     if inspector.is_callable() and path:
         yield ".".join(path), _get_summary(inspector.get_action("__call__"))
-    for action in inspector.get_actions(include_private=False):
-        if not is_hook(action):
-            yield ".".join([*path, action.name]), _get_summary(action)
+    for action in without_hooks(inspector.get_actions(include_private=False)):
+        yield ".".join([*path, action.name]), _get_summary(action)
     for child in inspector.get_childnodes(include_private=False, skip_broken=True):
         yield from _walk(child, (*path, Inspector(child).get_name()))
 
