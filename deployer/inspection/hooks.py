@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..utils.signatures import read_parameters
-
 if TYPE_CHECKING:
     from ..node.action import Action, EnvAction
 
@@ -18,8 +16,10 @@ HOOK_PREFIX = "complete_"
 def without_hooks(actions: Iterable[Action | EnvAction]) -> list[Action | EnvAction]:
     """Return those of a node's actions that are not there for the parameters of others."""
     actions = list(actions)
-    # Reading them takes its time, and hardly any node has a name that could be one.
+    # Hardly any node has a name that could be one.
     if not any(action.name.startswith(HOOK_PREFIX) for action in actions):
         return actions
+    from ..utils.signatures import read_parameters
+
     hooks = {HOOK_PREFIX + each.name for action in actions for each in read_parameters(action)}
     return [action for action in actions if action.name not in hooks]
