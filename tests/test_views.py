@@ -27,6 +27,7 @@ from deployer.host import LocalHost
 from deployer.host_container import HostsContainer
 from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env, Node, ParallelNode
+from deployer.node.shown import shown_as_asked
 from deployer.parallel import Interrupted, Job, Outcome, RunOptions, run
 from deployer.parallel.views import OUTPUTS
 from deployer.parallel.views.live import LiveView
@@ -392,11 +393,11 @@ def test_an_action_of_one_host_can_be_shown_in_another_way_as_well() -> None:
             return str(self.host.run("echo out"))
 
     shown = Shown("json")
-    assert Env(Alone(), shown.pty).act.shown_as_asked()() is None
+    assert shown_as_asked(Env(Alone(), shown.pty).act)() is None
     (host,) = json.loads(shown.out[0])["hosts"]
     assert (host["host"], host["stdout"], host["result"]) == ("web1", "out\n", "out\n")
     quiet = Shown()
-    assert Env(Alone(), quiet.pty).act.shown_as_asked()() == "out\n"
+    assert shown_as_asked(Env(Alone(), quiet.pty).act)() == "out\n"
 
 
 def test_what_is_run_within_a_job_is_shown_in_its_terminal() -> None:

@@ -166,18 +166,6 @@ class EnvAction(_Wrapper):
         """
         return self._in(self._env._node_with_options(self._env._node_options.replace(**changes)))
 
-    def shown_as_asked(self) -> EnvAction:
-        """Return the action, shown like a parallel run also if it has one host only.
-
-        That is for a person who asked for a way to show it.
-        """
-        presentation = self._env._node_pty.presentation
-        if presentation.output == "json":
-            return _ReportedAction(self._env, self.action)
-        if presentation.output is None and presentation.directory is None:
-            return self
-        return _ShownAction(self._env, self.action)
-
     def __repr__(self) -> str:
         return f"<Env.Action {self.full_name}>"
 
@@ -313,71 +301,6 @@ class EnvAction(_Wrapper):
         )
 
 
-class _ShownAction(EnvAction):
-    """An action of a node with one host, which is run and shown as a cell is."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        hosts = self._env.hosts
-        if not self.node._node_is_isolated or len(hosts) != 1:
-            return super().__call__(*args, **kwargs)
-        from dataclasses import replace
-
-        from ..parallel import run
-
-        options = self._env._node_options
-        job = self._make_job(self._env, args, kwargs, options)
-        job = replace(job, name=hosts[0].slug, hosts=tuple(hosts.get_hosts()))
-        (outcome,) = run(self._env._node_pty, [job], options, self.full_name)
-        if outcome.error is not None:
-            raise outcome.error
-        return None if outcome.result_was_shown else outcome.result
-
-
-class _ReportedAction(EnvAction):
-    """An action of which one JSON object tells everything, whatever kind of node it is of."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from ..parallel import Job
-        from ..parallel.jobs import attempt
-        from ..parallel.running import run_job
-        from ..parallel.views import show_in
-        from ..parallel.views.action_json import ActionJsonView
-
-        env, node = self._env, self.node
-        # The one host that the action is about, if it is about one.
-        host = get_cell_hosts(node)[-1:]
-        name = get_cell_name(node) if host else ""
-        if not host and node._node_is_isolated and len(env.hosts) == 1:
-            host = tuple(env.hosts.get_hosts())
-            name = host[0].slug
-        make_view = functools.partial(
-            ActionJsonView, path=get_full_name(node), action=self.action.name
-        )
-
-        def run_in(pty: Pty) -> Any:
-            own = type(env)(
-                node, pty, env._node_logger, env._node_is_sandbox, env._node_given_options
-            )
-            if env._node_hosts is not None:
-                own.hosts.take_contexts(env._node_hosts)
-            return _by_cell_name(EnvAction(own, self.action)(*args, **kwargs))
-
-        job = Job(name, run_in, host)
-
-        def report(pty: Pty) -> Outcome[Any]:
-            return attempt(name, lambda: run_job(job, pty, env._node_options.retries))
-
-        # In this thread: what it runs in parallel, if anything, has threads of its own.
-        (outcome,) = env._node_pty.run_in_auxiliary_ptys(
-            [(name, report)],
-            lambda functions: [function() for function in functions],
-            lambda pty, jobs, run_all: show_in(make_view, pty, jobs, run_all, self.full_name),
-        )
-        if outcome.error is not None:
-            raise outcome.error
-        return None
-
-
 class ParallelActionResult(dict[Any, T], Generic[T]):
     """What an action returned in each cell: a dict by cell, in order.
 
@@ -422,13 +345,6 @@ class _GoOn(Enum):
     RETRY = "Retry"
     SKIP = "Skip"
     ABORT = "Abort"
-
-
-def _by_cell_name(result: Any) -> Any:
-    """Return a result as it is written for another program."""
-    if not isinstance(result, ParallelActionResult):
-        return result
-    return {get_cell_name(cell._node_bare): value for cell, value in result.items()}
 
 
 def _failure(error: Exception) -> ActionException:

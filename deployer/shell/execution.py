@@ -90,14 +90,13 @@ def attempt(function: Callable[[], Any]) -> Outcome:
     return Outcome(value, duration=time.monotonic() - begun)
 
 
-def execute_command(env: Env, command: str, use_sudo: bool = False) -> Any:
+def execute_command(env: Env, command: str, use_sudo: bool = False) -> None:
     """Run a command on all hosts of a node, of whatever role, and show it as runs are to be shown.
 
     Raises NodeUsageError where there are none, and what went wrong: on several hosts, a
     ParallelActionException by their names.
     """
     # Imported here: most sessions run actions only.
-    from ..node import ParallelActionResult
     from ..parallel import run
 
     check_has_hosts(env)
@@ -115,7 +114,7 @@ def execute_command(env: Env, command: str, use_sudo: bool = False) -> Any:
         if outcome.error is not None and outcome.was_begun
     }
     if not failures:
-        return ParallelActionResult(results, was_shown=True) if len(jobs) > 1 else None
+        return
     if len(jobs) == 1:
         raise failures[jobs[0].name]
     raise ParallelActionException(

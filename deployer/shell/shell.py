@@ -110,8 +110,11 @@ class DeploymentShell(LineShell):
         """
         action = get_action(target)
         name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
+        # Imported here, as in what follows: to look around in a tree takes none of it.
+        from ..node.shown import shown_as_asked
+
         try:
-            run = prepare_call(action.shown_as_asked(), target.arguments)
+            run = prepare_call(shown_as_asked(action), target.arguments)
         except CallError as error:
             self.show_error(f"{name}: {error}")
             write_text(self.pty.stderr, describe_action(name, action) + "\n")
@@ -139,7 +142,6 @@ class DeploymentShell(LineShell):
         :param show_result: shows what it returned.
         :return: the exit status.
         """
-        # Imported here: to open a shell, and to look around in it, takes none of these.
         from .confirmation import confirm
         from .recording import Recording
         from .summary import HostsSeen, describe_outcome
