@@ -25,6 +25,8 @@ from fault_proxy import fault_proxy
 from test_trees import tree
 from world import Server, World
 
+pytestmark = pytest.mark.machine
+
 HostClass = type[Host]
 NewHost = Callable[..., type[SSHHost]]
 

@@ -19,6 +19,8 @@ from deployer.pseudo_terminal import DummyPty
 from waiting import until
 from world import Server, World, free_port
 
+pytestmark = pytest.mark.machine
+
 HostClass = type[Host]
 NewHost = Callable[..., type[SSHHost]]
 Forward = Callable[..., contextlib.AbstractContextManager[int]]

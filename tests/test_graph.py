@@ -19,6 +19,8 @@ from looking_tree import SCRIPT, Site
 from shell_tree import Tree
 from terminals import run_script
 
+pytestmark = pytest.mark.machine
+
 EVIL = 'a"b\\c<d>#e&f`g`\n[h](i){j}|k|;"]\x1b[31m--> l %%m'
 
 

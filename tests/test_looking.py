@@ -31,6 +31,8 @@ from shell_tree import SCRIPT as TREE
 from shell_tree import Tree
 from terminals import ROOT, run_in_terminal, run_script
 
+pytestmark = pytest.mark.machine
+
 PROBLEM = (
     "Site.broken is a .JustOne, for a single host, but has 3 (web1, web2, web3): nest its .Array "
     "instead, or choose one host with map_roles"

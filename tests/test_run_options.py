@@ -29,6 +29,8 @@ from shell_tree import SCRIPT
 from terminals import run_script
 from world import World, free_port
 
+pytestmark = pytest.mark.machine
+
 
 def make_hosts(count: int) -> tuple[type[LocalHost], ...]:
     return tuple(type(f"web{n}", (LocalHost,), {}) for n in range(1, count + 1))

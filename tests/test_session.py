@@ -15,6 +15,8 @@ from deployer.shell.builtins import BUILTINS
 from session_tree import SCRIPT, Site
 from terminals import Screen, open_terminal, run_in_terminal
 
+pytestmark = pytest.mark.machine
+
 
 class Session:
     """A shell without a terminal."""

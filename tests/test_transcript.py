@@ -17,6 +17,8 @@ from deployer.utils.transcript import (
     unified,
 )
 
+pytestmark = pytest.mark.machine
+
 RED, BOLD, RESET = "\x1b[31m", "\x1b[1m", "\x1b[0m"
 
 # What redraws, and what does not, as far as pyte knows it too.

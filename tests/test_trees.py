@@ -19,6 +19,8 @@ from deployer.host import Host
 from deployer.host_container import HostContainer, HostsContainer
 from world import World
 
+pytestmark = pytest.mark.machine
+
 HostClass = type[Host]
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.machine
+
 TESTS = Path(__file__).parent
 FILES = {name: TESTS / "typing" / f"{name}.py" for name in ("attributes", "children")}
 
