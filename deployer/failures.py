@@ -16,6 +16,7 @@ from .exceptions import (
     ParallelActionException,
     ParallelExecCommandFailed,
 )
+from .utils.string_utils import tidy_path
 
 if TYPE_CHECKING:
     from traceback import TracebackException
@@ -144,5 +145,5 @@ def _get_place(trace: TracebackType | None) -> str:
     libraries = (_OUR_CODE, *(path + os.sep for path in paths))
     for frame in reversed(extract_tb(trace)):
         if not frame.filename.startswith(libraries):
-            return f"{frame.filename}:{frame.lineno} in {frame.name}"
+            return f"{tidy_path(frame.filename)}:{frame.lineno} in {frame.name}"
     return ""

@@ -100,6 +100,7 @@ class Screen:
         self._master = master
         self._screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._rows = [""] * rows
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -107,7 +108,14 @@ class Screen:
     @property
     def lines(self) -> list[str]:
         """The lines on the screen, without blanks at their ends, and no empty ones at the end."""
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip().split("\n")
+        # Only what has changed: to look at every place of a large screen takes its time.
+        for row in self._screen.dirty:
+            line = self._screen.buffer[row]
+            # Behind a wide character is a place with nothing in it.
+            places = range(1 + max(line, default=-1))
+            self._rows[row] = "".join(line[place].data for place in places).rstrip()
+        self._screen.dirty.clear()
+        return "\n".join(self._rows).rstrip().split("\n")
 
     def colour_at(self, line: str) -> str:
         """Return the colour of the first character of a line on the screen."""
@@ -131,10 +139,10 @@ class Screen:
 
         Python notices it only while its readline waits for keys, and not just before that.
         """
-        for _ in range(int(TIMEOUT / 2)):
+        for _ in range(int(TIMEOUT * 2)):
             self.type("\x03")
             with suppress(AssertionError):
-                return self.wait_for(is_there, seconds=2)
+                return self.wait_for(is_there, seconds=0.5)
         return self.wait_for(is_there)
 
     def wait_for_end(self) -> int:

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import pytest
 
 from deployer.host import SSHHost
 from deployer.run.command_table import COMMANDS
-from terminals import ROOT, TIMEOUT, run_in_terminal, run_script
+from script_server import serve_scripts
+from terminals import ROOT, TIMEOUT, run_in_terminal
 from waiting import until
 from world import free_port
 
@@ -169,22 +170,23 @@ if __name__ == "__main__":
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of the script."""
-    path = tmp_path / "deploy.py"
+    path = tmp_path_factory.mktemp("script") / "deploy.py"
     path.write_text(SCRIPT)
     return path
 
 
-@pytest.fixture
-def run(script: Path) -> Run:
+@pytest.fixture(scope="module")
+def run(script: Path) -> Iterator[Run]:
     """Return a function that runs the script with words."""
+    with serve_scripts(ROOT, TIMEOUT) as server:
 
-    def run(*words: str, **how: str) -> subprocess.CompletedProcess[str]:
-        return run_script(script, *words, FREE_PORT=str(free_port()), **how)
+        def run(*words: str, **how: str) -> subprocess.CompletedProcess[str]:
+            return server.run(script, *words, FREE_PORT=str(free_port()), **how)
 
-    return run
+        yield run
 
 
 def read_json(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -282,11 +282,13 @@ def through_command(
 def test_a_proxy_command_ends_with_the_connection_and_all_that_it_started(
     through_command: Callable[..., type[SSHHost]],
 ) -> None:
-    host = through_command("sh -c 'sleep 4321 & RELAY'")
+    # A number of our own: other tests, also of another run, sleep too.
+    sleep = f"sleep 4323.{os.getpid()}"
+    host = through_command(f"sh -c '{sleep} & RELAY'")
     assert host().run("whoami") == "deploy\n"
-    assert _running("sleep 4321")
+    assert _running(sleep)
     host.close_connection()
-    until(lambda: not _running("sleep 4321"), "it still runs")
+    until(lambda: not _running(sleep), "it still runs")
 
 
 def test_a_proxy_command_that_fails_says_why(

@@ -168,17 +168,17 @@ def test_options_complete_with_their_help(desk: Desk) -> None:
 
 
 def test_progress_and_speed_are_shown_and_a_line_stays(far_desk: Desk) -> None:
-    (far_desk.here / "large").write_bytes(os.urandom(8 * MB))
+    (far_desk.here / "large").write_bytes(os.urandom(3 * MB))
     with far_desk.open_shell() as screen:
         screen.type("put large\n")
         bar = re.compile(
-            r"large +\d+ % \[#+\.+\] [\d.]+ [KM]B of 8\.0 MB  [\d.]+ [KM]B/s  0:\d\d left"
+            r"large +\d+ % \[#+\.+\] [\d.]+ [KM]B of 3\.0 MB  [\d.]+ [KM]B/s  0:\d\d left"
         )
         screen.wait_for(lambda lines: bar.match(lines[-1]) is not None)
         lines = far_desk.wait_for_prompt(screen, "put large")
         assert len(lines) >= 1 and not any("%" in line for line in lines)
-        assert re.search(r"large  8\.0 MB in [\d.]+ s, [\d.]+ [KM]B/s$", "".join(lines))
-        assert far_desk.host.stat("large").st_size == 8 * MB
+        assert re.search(r"large +3\.0 MB in [\d.]+ s, [\d.]+ [KM]B/s$", "".join(lines))
+        assert far_desk.host.stat("large").st_size == 3 * MB
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     # Imported here: it takes its time to load, and is only needed for mistakes.
     from difflib import get_close_matches
 
-    by_folded = {name.lower(): name for name in known}
+    # An alias may be of the very name that there is not.
+    by_folded = {name.lower(): name for name in known if name != word}
     close = [by_folded[match] for match in get_close_matches(word.lower(), by_folded, n=3)]
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import itertools
 import termios
 from collections.abc import Iterable, Sequence
 
@@ -50,7 +51,9 @@ class LineShell(abc.ABC):
     def run(self, reader: Reader) -> int:
         """Run lines until the last one, or until it is left; return the exit status."""
         self._reader = reader
-        while not self._is_left:
+        for number in itertools.count(1):
+            if self._is_left:
+                break
             try:
                 text = reader.read(self.get_prompt())
             except EOFError:
@@ -69,6 +72,8 @@ class LineShell(abc.ABC):
                 self.show("")
                 status = Status.INTERRUPTED
             if status and self._stop_at_failure:
+                if number > 1:
+                    self.show_error(f"Stopped at line {number}: {text.strip()}")
                 return status
         return Status.DONE
 

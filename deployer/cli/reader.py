@@ -50,7 +50,8 @@ class PlainReader:
         line = self._stream.readline()
         if not line:
             raise EOFError
-        return line.removesuffix("\n")
+        # Files from other systems end their lines in two characters.
+        return line.removesuffix("\n").removesuffix("\r")
 
     def remember(self, line: str) -> None:
         """Keep nothing."""

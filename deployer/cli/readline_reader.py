@@ -84,7 +84,7 @@ class ReadlineReader:
     def remember(self, line: str) -> None:
         """Keep a line in the history."""
         for kept in self._history.append(line):
-            readline.add_history(kept)
+            _add_history(kept)
 
     def _read_line(self) -> str:
         while True:
@@ -92,14 +92,14 @@ class ReadlineReader:
                 with handed_back(sys.stdin.fileno(), end_line, self._draw_again):
                     return input(mark_invisible(self._prompt))
             except Resumed as resumed:
-                readline.set_startup_hook(partial(readline.insert_text, resumed.line))
+                readline.set_startup_hook(partial(_insert, resumed.line))
             except termios.error as error:
                 raise EOFError("the terminal is gone") from error
 
     def _configure(self) -> None:
         readline.clear_history()
         for line in self._history.load():
-            readline.add_history(line)
+            _add_history(line)
         if self._is_libedit:
             # It lists what it would put in place of its own word.
             readline.set_completer_delims(" \t\n")
@@ -156,3 +156,16 @@ class ReadlineReader:
             # It cannot be told to draw all again, but to begin again with this line.
             raise Resumed(line)
         write_text(sys.stdout, place_text(self._prompt, line, get_size()[0]).text)
+
+
+def _add_history(line: str) -> None:
+    # Readline takes the locale's characters only, whatever the encoding of Python's streams is (as
+    # with LC_ALL=C): what it cannot bring back with a key is still in the file of the history.
+    with contextlib.suppress(UnicodeEncodeError):
+        readline.add_history(line)
+
+
+def _insert(line: str) -> None:
+    # An exception here would be shown as a traceback, and the line is lost all the same.
+    with contextlib.suppress(UnicodeEncodeError):
+        readline.insert_text(line)

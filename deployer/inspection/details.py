@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..node.base import Node
 from ..node.decorators import is_isolated_later, needs_one_cell
 from ..node.descriptors import NodeAttribute, RequiredProperty, find_attribute
+from ..utils.string_utils import tidy_path
 from .description import ActionDescription, NodeDescription, describe_action, describe_node
 from .inspector import Inspector
 from .source import Place, find_place
@@ -171,7 +172,7 @@ def inspect_query(node: Any, name: str) -> QueryDetails:
         name=clean(name),
         path=clean(f"{inspector.get_full_name()}.{name}"),
         defined_in=_find_owner(inspector.get_class(), name),
-        place=Place(query._query_filename, query._query_line, query._query_line),
+        place=Place(tidy_path(query._query_filename), query._query_line, query._query_line),
         source=show_value(query),
         steps=steps,
         result=result,

@@ -7,7 +7,7 @@ role.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..utils.folding import fold
@@ -91,7 +91,7 @@ def _walk(node: NodeDescription, key: str = "n0", outer_group: str = "") -> Iter
     if node.has_own_hosts:
         for number, (role, names) in enumerate(node.roles.items()):
             host = f"{key}h{number}"
-            yield _Box(host, (fold(names) or "no hosts",), is_host=True)
+            yield _Box(host, (_name_hosts(names),), is_host=True)
             yield _Line(key, host, role)
     for number, child in enumerate(node.members.nodes if node.members is not None else ()):
         below = f"{key}_{number}"
@@ -108,6 +108,11 @@ def _label(node: NodeDescription, outer_group: str) -> tuple[str, ...]:
     if node.problem:
         facts.append(f"! {node.problem}")
     return node.name, *facts
+
+
+def _name_hosts(names: Sequence[str]) -> str:
+    # A single one as it is: in short, a blank in it would have a backslash.
+    return names[0] if len(names) == 1 else fold(names) or "no hosts"
 
 
 def _get_style(box: _Box) -> str:

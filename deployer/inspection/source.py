@@ -5,6 +5,8 @@ from __future__ import annotations
 import types
 from typing import Any, NamedTuple
 
+from ..utils.string_utils import tidy_path
+
 __all__ = ["Place", "find_place", "read_source"]
 
 
@@ -35,7 +37,7 @@ def find_place(value: Any) -> Place | None:
     code = getattr(value, "__code__", None)
     if code is None or code.co_filename.startswith("<"):
         return None
-    return Place(code.co_filename, code.co_firstlineno, code.co_firstlineno)
+    return Place(tidy_path(code.co_filename), code.co_firstlineno, code.co_firstlineno)
 
 
 def read_source(value: Any) -> tuple[Place, str] | None:
@@ -64,4 +66,4 @@ def _read(value: Any) -> tuple[Place, list[str]] | None:
     except (OSError, TypeError, ValueError, SyntaxError):
         # Made by a program; or the file is no more, or another one.
         return None
-    return (Place(file, first, first + len(lines) - 1), lines) if file else None
+    return (Place(tidy_path(file), first, first + len(lines) - 1), lines) if file else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 from ..exceptions import DeployerException
@@ -61,10 +63,8 @@ def describe_usage(name: str, parameters: Sequence[Parameter]) -> str:
         elif parameter.kind == VAR_KEYWORD:
             words.append("[NAME=VALUE…]")
         elif parameter.has_default:
-            # A text as it is typed, without the quotes of Python.
-            default = parameter.default
-            shown = clean(default) if isinstance(default, str) else show_value(default)
-            words.append(f"[{parameter.name}={abbreviate(redact(shown), _LONGEST_DEFAULT)}]")
+            default = _show_as_typed(parameter.default)
+            words.append(f"[{parameter.name}={abbreviate(redact(default), _LONGEST_DEFAULT)}]")
         elif parameter.kind == KEYWORD_ONLY:
             words.append(f"{parameter.name}={upper}")
         else:
@@ -83,6 +83,16 @@ def show_value(value: object, width: int | None = None) -> str:
         text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     text = redact(clean(text))
     return text if width is None else abbreviate(text, width)
+
+
+def _show_as_typed(value: object) -> str:
+    """Return a default as it is typed for an action, where that is known."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Enum):
+        return clean(value.name)
+    # Of a path; whoever has one has loaded what it is of, which takes its time.
+    return clean(os.fspath(value)) if isinstance(value, os.PathLike) else show_value(value)
 
 
 def get_class_doc(cls: type[Node]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,6 +48,13 @@ class Logger:
     def fork(self, entry: ForkEntry) -> Logger:
         """Return the logger for a part that runs beside others; by default this one sees it."""
         return self
+
+    def make_remote(self) -> Callable[[], Logger] | None:
+        """Return what makes a logger that does the same in another process, for parts of a run.
+
+        It is sent there by pickle. None, as here: what happens there is not seen.
+        """
+        return None
 
     def log_exception(self, error: BaseException) -> None:
         """An exception is reported."""
@@ -182,6 +189,11 @@ class LoggerInterface:
         forked = LoggerInterface()
         forked._attachments = tuple(a.fork(entry) for a in self._attachments)
         return forked
+
+    def make_remote(self) -> tuple[Callable[[], Logger], ...]:
+        """Return what makes the loggers that do the same in another process."""
+        made = (attachment.logger.make_remote() for attachment in self._attachments)
+        return tuple(each for each in made if each is not None)
 
     def log_exception(self, error: BaseException) -> None:
         """Report an exception."""

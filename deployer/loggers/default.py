@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from .. import printing
@@ -54,6 +56,10 @@ class DefaultLogger(Logger):
         """Print the text."""
         self._print(text)
 
+    def make_remote(self) -> Callable[[], Logger] | None:
+        """Return what makes one for another process, if this one prints to stderr."""
+        return DefaultLogger if self._stream is None else None
+
     def _print(self, text: str) -> None:
         # One write a line, so that lines of several threads stay whole.
         with self._lock:
@@ -102,14 +108,25 @@ class IndentedDefaultLogger(DefaultLogger):
 
     def fork(self, entry: ForkEntry) -> IndentedDefaultLogger:
         """Return one that indents on its own, from here, and shares the stream."""
-        forked = IndentedDefaultLogger(self._stream, self._indentation)
+        forked = _make_indented(self._stream, self._indentation, self._depth)
         forked._lock = self._lock
-        forked._depth = self._depth
         return forked
+
+    def make_remote(self) -> Callable[[], Logger] | None:
+        """Return what makes one that indents from here."""
+        if self._stream is not None:
+            return None
+        return partial(_make_indented, None, self._indentation, self._depth)
 
     def _indented(self, text: str) -> str:
         margin = self._indentation * self._depth
         return "\n".join(margin + line for line in text.splitlines())
+
+
+def _make_indented(stream: TextIO | None, indentation: str, depth: int) -> IndentedDefaultLogger:
+    logger = IndentedDefaultLogger(stream, indentation)
+    logger._depth = depth
+    return logger
 
 
 def describe(entry: Entry) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..host import HostContext
+from ..loggers import Logger
 from ..parallel import RunOptions
 from ..secret import knows_secrets, redact
 from .root_class import RootClass
@@ -53,6 +55,8 @@ class Shard:
     cells: tuple[ShardCell, ...]
     is_sandbox: bool
     options: RunOptions
+    #: What makes those that log there what happens there.
+    loggers: tuple[Callable[[], Logger], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..exceptions import JobStopped, NodeUsageError, NotBegun
 from ..failures import describe_failure, leaf_errors
-from ..loggers import DefaultLogger, LoggerInterface
+from ..loggers import LoggerInterface
 from ..parallel import Job, run
 from ..parallel.views.capture import CapturePty
 from ..parallel.views.cells import Cell, Status
@@ -70,7 +70,8 @@ class _Work:
     def __init__(self, shard: Shard, pty: Pty) -> None:
         module = shard.root.load_module()
         logger = LoggerInterface()
-        logger.attach(DefaultLogger())
+        for make_logger in shard.loggers:
+            logger.attach(make_logger())
         root = Env(shard.root.find_in(module)(), pty, logger, shard.is_sandbox, shard.options)
         script = None if shard.root.script is None else module.__name__
         self.codec = Codec(root, script)

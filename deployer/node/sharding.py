@@ -49,6 +49,7 @@ def make_shards(
     definition = _find_definition(action)
     arguments = _dump_arguments(action, args, kwargs)
     inner = options.within_a_job()
+    loggers = action.env._node_logger.make_remote()
 
     def make(numbers: range) -> Part:
         shard = Shard(
@@ -61,6 +62,7 @@ def make_shards(
             tuple(_describe_cell(action, cells[number], inner) for number in numbers),
             action.env._node_is_sandbox,
             inner,
+            loggers,
         )
         return Part(shard, numbers)
 

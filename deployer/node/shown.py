@@ -22,7 +22,7 @@ def shown_as_asked(action: EnvAction) -> EnvAction:
     That is for a person who asked for a way to show it.
     """
     presentation = action.env._node_pty.presentation
-    if presentation.output == "json":
+    if presentation.output in ("json", "jsonl"):
         return _ReportedAction(action.env, action.action)
     if presentation.output is None and presentation.directory is None:
         return action
@@ -50,14 +50,14 @@ class _ShownAction(EnvAction):
 
 
 class _ReportedAction(EnvAction):
-    """An action of which one JSON object tells everything, whatever kind of node it is of."""
+    """An action of which JSON tells everything, whatever kind of node it is of."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from ..parallel import Job
         from ..parallel.jobs import attempt
         from ..parallel.running import run_job
         from ..parallel.views import show_in
-        from ..parallel.views.action_json import ActionJsonView
+        from ..parallel.views.action_json import ActionJsonLinesView, ActionJsonView
 
         env, node = self._env, self.node
         # The one host that the action is about, if it is about one.
@@ -66,8 +66,11 @@ class _ReportedAction(EnvAction):
         if not host and node._node_is_isolated and len(env.hosts) == 1:
             host = tuple(env.hosts.get_hosts())
             name = host[0].slug
+        is_json = env._node_pty.presentation.output == "json"
         make_view = functools.partial(
-            ActionJsonView, path=get_full_name(node), action=self.action.name
+            ActionJsonView if is_json else ActionJsonLinesView,
+            path=get_full_name(node),
+            action=self.action.name,
         )
 
         def run_in(pty: Pty) -> Any:

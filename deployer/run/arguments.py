@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -35,8 +36,8 @@ def parse_arguments(program: str, root: type[Node], words: Sequence[str]) -> Any
     """
     position = _count_options(words, GLOBAL_OPTIONS)
     before, after = list(words[:position]), list(words[position + 1 :])
-    name = words[position] if position < len(words) else ""
-    if not name or any(option.names[-1] in before for option in PROGRAM_OPTIONS):
+    name = words[position] if position < len(words) else None
+    if name is None or any(option.names[-1] in before for option in PROGRAM_OPTIONS):
         arguments = _ProgramParser(program, root).parse(before)
         arguments.command, arguments.words, arguments.given = "", [], before
         return arguments
@@ -56,10 +57,10 @@ def wants_json(words: Sequence[str]) -> bool:
     """Whether words that cannot be parsed ask for JSON."""
     if "--" in words:
         words = words[: words.index("--")]
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return any(
-        word in ("--json", "--output=json") or (word, value) == ("--output", "json")
-        for word, value in pairs
+    return (
+        "--json" in words
+        or "--output=json" in words
+        or ("--output", "json") in itertools.pairwise(words)
     )
 
 
@@ -95,6 +96,12 @@ def _check_words(name: str, spec: CommandSpec, words: Sequence[str]) -> None:
     metavar = _WORDS[spec.words][0] if spec.words else "words"
     if spec.words == "node-and-command" and len(words) < 2:
         raise WrongUse(f"{name} takes the path of a node, and a command: {name} {spec.usage}")
+    if spec.words == "node-and-command":
+        # An empty path would be the root: a variable that is not set must not mean all hosts.
+        if not words[0].strip():
+            raise WrongUse(f"{name}: the path is empty; that of the root is `.`")
+        if not " ".join(words[1:]).strip():
+            raise WrongUse(f"{name}: the command is empty")
     if spec.words in ("node", "pattern", "target") and len(words) > 1:
         raise WrongUse(
             f"{name} takes one {metavar}, and was given {len(words)}: {' '.join(words)}; the names "
@@ -111,11 +118,17 @@ def _refuse_command(program: str, root: type[Node], name: str, after: Sequence[s
             "there is no telnet-server: everybody on the network could read along; have people "
             f"ssh to a machine whose sshd runs this script for them (ForceCommand {program})"
         )
-    if _is_in_tree(root, name):
+    line: list[str] = []
+    if name and _is_in_tree(root, name):
+        line = [program, "run", name, *after]
+    elif name in ("help", "list", "version"):
+        # As other programs have it.
+        line = [program, *(word for word in after[:1] if word in COMMANDS), f"--{name}"]
+    if line:
         import shlex
 
-        line = shlex.join([program, "run", name, *after])
-        raise WrongUse(f"invalid choice: {name!r} is no command; did you mean: {line}")
+        text = shlex.join(line)
+        raise WrongUse(f"invalid choice: {name!r} is no command; did you mean: {text}")
     hint = did_you_mean(name, COMMANDS) or f" There are {', '.join(COMMANDS)}."
     raise WrongUse(f"invalid choice: {name!r} is no command.{hint}")
 
@@ -297,16 +310,20 @@ def _get_examples(root: type[Node]) -> list[tuple[str, str]]:
 
 
 def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    return _number_from(0, text)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
+    return _number_from(1, text)
+
+
+def _number_from(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
     return number
 
 
@@ -319,10 +336,6 @@ def _one_of(text: str, known: Iterable[str]) -> str:
     hint = did_you_mean(text, known)
     raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}.{hint}")
 
-
-# As argparse names them in messages.
-_natural.__name__ = "number from 0"
-_positive.__name__ = "number from 1"
 
 #: What makes a value of a text, by the kind of an option.
 _KINDS = {
@@ -353,5 +366,6 @@ _EXIT_STATUSES = """\
 exit status:
   0 done; 1 an action or a host failed; 2 wrong use, or no such node or action;
   3 it was declined, or an answer was needed and nobody could be asked;
-  4 no host could be reached; 130 interrupted
+  4 no host could be reached; 130 interrupted; 141 whoever read the output was
+  gone; 143 ended by SIGTERM
 """

@@ -36,7 +36,8 @@ class OptionSpec(NamedTuple):
     #: What its value is called; nothing for a switch.
     metavar: str = ""
     #: What its value is, for the parser and for completion: ``hosts``, ``output``, ``directory``,
-    #: ``file``, ``natural``, ``positive``, ``node``, ``colour``, ``format``; nothing for any text.
+    #: ``file``, ``natural``, ``positive``, ``node``, ``colour``, ``format``, ``executor``; nothing
+    #: for any text.
     kind: str = ""
     #: The value when it is not given: False for a switch.
     default: object = None
@@ -70,6 +71,8 @@ _NON_INTERACTIVE = OptionSpec(
     "ask nothing: take the defaults, and fail where there is none",
     default=False,
 )
+
+_LOG = OptionSpec(("--log",), "append what runs, and how it ends, to a file", "FILE", "file")
 
 #: Those of the program itself, without a command.
 PROGRAM_OPTIONS: tuple[OptionSpec, ...] = (
@@ -109,7 +112,10 @@ GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
         ("--processes",), "run in N processes, each with a part of the hosts", "N", "positive"
     ),
     OptionSpec(
-        ("--executor",), "run elsewhere: dask, processes, or package.module:factory", "NAME"
+        ("--executor",),
+        "run elsewhere: dask, processes, or package.module:factory",
+        "NAME",
+        "executor",
     ),
     OptionSpec(("--json",), "write what comes of it as one JSON object", default=False),
     OptionSpec(("-n", "--sandbox"), "check the syntax of commands, and run none", default=False),
@@ -139,7 +145,7 @@ COMMANDS: dict[str, CommandSpec] = {
             ),
             OptionSpec(("-s", "--single"), "take one host at a time", default=False),
             _NON_INTERACTIVE,
-            OptionSpec(("--log",), "append what runs, and how it ends, to a file", "FILE", "file"),
+            _LOG,
             OptionSpec(("--scp",), "open the secure-copy shell instead", default=False),
         ),
         "action",
@@ -206,6 +212,7 @@ COMMANDS: dict[str, CommandSpec] = {
         options=(
             OptionSpec(("--sudo",), "as root", default=False),
             _NON_INTERACTIVE,
+            _LOG,
         ),
         words="node-and-command",
     ),

@@ -42,6 +42,8 @@ __all__ = ["Answer", "Paths", "complete", "main"]
 _CHOICES = {
     "output": {name: what for name, (_, _, what) in OUTPUTS.items()},
     "colour": dict.fromkeys(COLOURS, ""),
+    # And whatever can be imported.
+    "executor": dict.fromkeys(("dask", "processes"), ""),
     "format": dict.fromkeys(GRAPH_FORMATS, ""),
 }
 

@@ -53,7 +53,7 @@ def _make_pty(line: CommandLine) -> Pty:
     kind = Pty
     if line.writes_json:
         kind = ReadByProgramPty
-    elif arguments.single:
+    elif arguments.single and arguments.output is None:
         kind = OneAtATimePty
     pty = kind(interactive=not arguments.non_interactive)
     pty.presentation = Presentation(arguments.output, arguments.outdir, _make_rerun(line))
@@ -83,8 +83,9 @@ def _make_logger(line: CommandLine) -> LoggerInterface:
 def _make_options(line: CommandLine) -> RunOptions | None:
     """Return the options that were given, None when none was."""
     arguments = line.arguments
-    # For a program, one at a time are as many at once; a person gets the terminal for each.
-    fan_out = 1 if arguments.single and line.writes_json else arguments.parallel
+    # Where it is shown in some way, one at a time are as many at once; else each has the terminal.
+    one_at_once = arguments.single and arguments.output is not None
+    fan_out = 1 if one_at_once else arguments.parallel
     given = (fan_out, arguments.fail_fast, arguments.retries, arguments.hosts)
     if given == (DEFAULT_FAN_OUT, False, 0, None):
         return None

@@ -22,9 +22,12 @@ _SECTIONS = {
     "The shell": "help exit",
 }
 
-_HINTS = """
+_HINTS = """\
 *, ? and [a-z] stand for all names that match; quotes or a backslash make them, and blanks, plain
 characters. The Tab key completes names; `help COMMAND` explains a command."""
+
+
+_LEAST_WIDTH = 30
 
 
 def help(shell: ScpShell, place: Place, arguments: Arguments) -> None:
@@ -34,7 +37,7 @@ def help(shell: ScpShell, place: Place, arguments: Arguments) -> None:
         if name not in COMMANDS:
             hint = did_you_mean(name, COMMANDS) or " `help` lists all."
             raise UsageError(f"There is no command {name!r}.{hint}")
-        shell.show_lines(_explain(COMMANDS[name]))
+        shell.show_lines(_explain(COMMANDS[name], shell.columns))
         return
     width = max(display_width(command.usage) for command in COMMANDS.values()) + 2
     for title, names in _SECTIONS.items():
@@ -42,7 +45,8 @@ def help(shell: ScpShell, place: Place, arguments: Arguments) -> None:
         for name in names.split():
             command = COMMANDS[name]
             shell.show(f"  {command.usage:<{width}}{command.summary}")
-    shell.show(_HINTS)
+    shell.show("")
+    shell.show_lines(_fold(_HINTS, shell.columns))
 
 
 def leave(shell: ScpShell, place: Place, arguments: Arguments) -> None:
@@ -50,7 +54,15 @@ def leave(shell: ScpShell, place: Place, arguments: Arguments) -> None:
     shell.leave()
 
 
-def _explain(command: Command) -> list[str]:
+def _explain(command: Command, columns: int) -> list[str]:
     lines = [f"usage: {command.usage}", "", command.summary]
     lines += [f"  -{letter}  {meaning}" for letter, meaning in command.options.items()]
-    return [*lines, *(["", command.details] if command.details else [])]
+    return [*lines, *(["", *_fold(command.details, columns)] if command.details else [])]
+
+
+def _fold(text: str, columns: int) -> list[str]:
+    """Return a text in lines that break between words."""
+    # Imported here, as only help needs it.
+    from textwrap import wrap
+
+    return wrap(text, max(columns - 1, _LEAST_WIDTH), break_long_words=False)

@@ -87,35 +87,39 @@ def list_runnable(node: Env, words: Sequence[str], word: str) -> Iterator[Candid
 def list_members(node: Env, words: Sequence[str], word: str) -> Iterator[Candidate]:
     """Return nodes, actions, properties and queries."""
     yield from list_nodes(node, words, word, with_actions=True)
+    outer, word = _split_at_slash(word)
     way, dot, beginning = word.rpartition(".")
     try:
-        owner = find_node(node, [*words, *([way] if way else [])])
+        owner = find_node(node, [each for each in (*words, outer, way) if each])
     except NotFound:
         return
     inspector = Inspector(owner)
     private = beginning.startswith("_")
     for member in inspector.get_properties(private) + inspector.get_queries(private):
-        yield Candidate(way + dot + member.name, get_summary(member.doc), member.name)
+        yield Candidate(outer + way + dot + member.name, get_summary(member.doc), member.name)
 
 
 def list_nodes(
     node: Env, words: Sequence[str], word: str, with_actions: bool = False
 ) -> Iterator[Candidate]:
     """Return the nodes below the one that words lead to, and the cells of that."""
+    outer, word = _split_at_slash(word)
+    words = [*words, outer] if outer else words
     way, dot, beginning = word.rpartition(".")
     if word.startswith(".") and not way:
-        yield Candidate("..", "the parent node")
+        yield Candidate(f"{outer}..", "the parent node")
         way, dot, beginning = "", "", word
     names, colon, _ = word.partition(":")
     try:
         if colon:
-            yield from _list_cells(find_node(node, [*words, *([names] if names else [])]), names)
+            owner = find_node(node, [*words, *([names] if names else [])])
+            yield from _list_cells(owner, outer + names)
             return
         node = find_node(node, [*words, *([way] if way else [])])
     except NotFound:
         return
     inspector = Inspector(node)
-    prefix = way + dot
+    prefix = outer + way + dot
     # Private names are there for who knows them.
     private = beginning.startswith("_")
     for child in inspector.get_childnodes(private, skip_broken=True):
@@ -123,11 +127,18 @@ def list_nodes(
         name, colour = of_child.get_name(), of_child.get_group().color or ""
         yield Candidate(prefix + name, get_summary(get_node_doc(child)), name, colour=colour)
     if not dot:
-        yield from _list_cells(node, "")
+        yield from _list_cells(node, outer)
     if with_actions:
         for action in without_hooks(inspector.get_actions(include_private=private)):
             help = get_summary(action.__doc__) or describe_usage("", read_parameters(action))
             yield Candidate(prefix + action.name, help.strip(), action.name)
+
+
+def _split_at_slash(word: str) -> tuple[str, str]:
+    """Return the beginning of a word that ends in a slash, and the rest."""
+    names = word.partition(":")[0]
+    end = names.rfind("/") + 1
+    return word[:end], word[end:]
 
 
 def _list_cells(node: Env, prefix: str) -> Iterator[Candidate]:

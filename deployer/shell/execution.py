@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..cli.completion import did_you_mean
 from ..cli.grammar import Token
 from ..cli.status import Status
 from ..exceptions import (
@@ -151,6 +152,7 @@ def bind_arguments(
     parameters = signature.parameters
     args: list[str] = []
     kwargs: dict[str, str] = {}
+    strange: list[str] = []
     for token in arguments:
         keyword = token.keyword
         if keyword is not None and _takes_keyword(parameters, keyword[0]):
@@ -159,12 +161,17 @@ def bind_arguments(
             kwargs[keyword[0]] = keyword[1]
         else:
             args.append(token.text)
+            strange += keyword[:1] if keyword is not None else ()
     try:
         bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = _convert_all(action, parameters[name], value)
     except TypeError as error:
-        raise CallError(str(error)) from None
-    for name, value in bound.arguments.items():
-        bound.arguments[name] = _convert_all(action, parameters[name], value)
+        # A text may well be like ``name=value``; where it does not fit, it was meant so.
+        hints = [
+            f"; it has no parameter {name!r}.{did_you_mean(name, parameters)}" for name in strange
+        ]
+        raise CallError("".join([str(error), *hints[:1]])) from None
     return list(bound.args), bound.kwargs
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..cli.completion import did_you_mean
 from ..inspection import Inspector
-from .navigation import NotFound, find_node
+from .navigation import NotFound, find_node, split_slashes
 
 if TYPE_CHECKING:
     from ..node import Env
@@ -30,11 +30,12 @@ def find_member(node: Env, words: Sequence[str]) -> Member:
 
     They are those of ``find_node``, and in the end the name of something in that node.
     """
-    for position, word in enumerate(words):
+    parts = [part for word in words for part in split_slashes(word)]
+    for position, word in enumerate(parts):
         member = _find_in_word(node, word)
         if member is None:
             node = _find_node(node, word)
-        elif position < len(words) - 1:
+        elif position < len(parts) - 1:
             path = f"{Inspector(member.node).get_full_name()}.{member.name}"
             raise NotFound(f"{path} is {_NOUNS[member.kind]}, and there is nothing in it")
         else:

@@ -23,6 +23,7 @@ __all__ = [
     "find_node",
     "find_target",
     "make_command",
+    "split_slashes",
 ]
 
 #: The action of a node that can be called itself.
@@ -35,7 +36,14 @@ _FEW = 3
 
 
 class NotFound(DeployerException, LookupError):
-    """There is no such node or action."""
+    """There is no such node or action.
+
+    :param name: what is nowhere to be found there; empty where something else is wrong.
+    """
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class Target(NamedTuple):
@@ -60,11 +68,24 @@ def find_node(node: Env, words: Sequence[str]) -> Env:
 
     A word is the name of a child node, several of them joined by dots, ``..``, ``.``, ``/``, or
     ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host``, or
-    ``web[0]`` by its index).
+    ``web[0]`` by its index). Slashes join words, as in ``../..`` and ``/prod/web``.
     """
     for word in words:
-        node = _step(node, word)
+        for part in split_slashes(word):
+            node = _step(node, part)
     return node
+
+
+def split_slashes(word: str) -> list[str]:
+    """Return the words that a word with slashes stands for; one without is itself."""
+    # What follows a colon is the name of a host, and may have slashes itself.
+    names, colon, cell = word.partition(":")
+    parts = [part for part in names.split("/") if part]
+    if names.startswith("/"):
+        parts.insert(0, "/")
+    if colon and (names.endswith("/") or not parts):
+        parts.append("")
+    return [*parts[:-1], parts[-1] + colon + cell] if parts else [word]
 
 
 def find_target(node: Env, words: Sequence[Token]) -> Target:
@@ -73,13 +94,17 @@ def find_target(node: Env, words: Sequence[Token]) -> Target:
         rest = words[position + 1 :]
         if Inspector(node).has_action(token.text):
             return Target(node, token.text, rest)
-        *way, name = token.text.split(".")
-        if all(way) and name and way:
-            owner = _try_node(node, ".".join(way))
-            if owner is not None and Inspector(owner).has_action(name):
-                return Target(owner, name, rest)
+        # What a node is called with is no way through the tree, but may well be a path.
+        is_argument = position and Inspector(node).is_callable()
+        *outer, text = [token.text] if is_argument else split_slashes(token.text)
         try:
-            node = _step(node, token.text)
+            node = find_node(node, outer)
+            *way, name = text.split(".")
+            if all(way) and name:
+                owner = _try_node(node, ".".join(way)) if way else node
+                if owner is not None and Inspector(owner).has_action(name):
+                    return Target(owner, name, rest)
+            node = _step(node, text)
         except NotFound:
             if position and Inspector(node).is_callable():
                 return Target(node, DEFAULT_ACTION, words[position:])
@@ -131,7 +156,9 @@ def _step(node: Env, word: str) -> Env:
     for name in names.split(".") if names else []:
         # As paths are shown: web[0].
         child, bracket, index = name.removesuffix("]").partition("[")
-        node = _get_child(node, child)
+        if not name:
+            raise NotFound(f"{word!r} is not the name of a node: one is missing beside a dot")
+        node = _get_child(node, child) if child else node
         node = _get_cell(node, index) if bracket else node
     return _get_cell(node, cell) if colon else node
 
@@ -143,6 +170,10 @@ def _get_child(node: Env, name: str) -> Env:
         return child
     if inspector.has_action(name):
         raise NotFound(f"{name!r} is an action of {inspector.get_full_name()}, and no node")
+    for kind, is_there in (("property", inspector.has_property), ("query", inspector.has_query)):
+        if is_there(name):
+            path = inspector.get_full_name()
+            raise NotFound(f"{name!r} is a {kind} of {path}, and no node or action")
     known = inspector.get_childnode_names(include_private=False)
     actions = without_hooks(inspector.get_actions(include_private=False))
     known += [action.name for action in actions]
@@ -150,7 +181,7 @@ def _get_child(node: Env, name: str) -> Env:
     if not advice and known:
         more = ", …" if len(known) > _MANY else ""
         advice = f" It has {', '.join(known[:_MANY])}{more}."
-    raise NotFound(f"{inspector.get_full_name()} has no node or action {name!r}.{advice}")
+    raise NotFound(f"{inspector.get_full_name()} has no node or action {name!r}.{advice}", name)
 
 
 def _get_cell(node: Env, cell: str) -> Env:

@@ -33,9 +33,12 @@ def _get_run_option(name: str) -> Callable[[DeploymentShell], str]:
     return lambda shell: _show(getattr(shell.state.node._node_options, name))
 
 
-def _set_run_option(name: str, kind: Any) -> Callable[[DeploymentShell, str], None]:
+def _set_run_option(name: str, kind: Any, least: int = 0) -> Callable[[DeploymentShell, str], None]:
     def change(shell: DeploymentShell, text: str) -> None:
-        _change_options(shell, **{name: _parse(kind, text)})
+        value = _parse(kind, text)
+        if value < least:
+            raise ValueError(f"it has to be a whole number from {least}, not {text!r}")
+        _change_options(shell, **{name: value})
 
     return change
 
@@ -124,7 +127,7 @@ OPTIONS: dict[str, Option] = {
     "parallel": Option(
         "at most so many hosts at once",
         _get_run_option("fan_out"),
-        _set_run_option("fan_out", int),
+        _set_run_option("fan_out", int, least=1),
         ("",),
     ),
     "fail-fast": Option(

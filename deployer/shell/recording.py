@@ -70,6 +70,13 @@ class Recording:
                 self._size -= len(self._pieces.popleft()[1])
 
     @property
+    def is_within_line(self) -> bool:
+        """Whether the last line that the action itself wrote has no end yet."""
+        with self._lock:
+            last = self._pieces[-1][1] if self._pieces and not self._pieces[-1][0] else ""
+        return bool(last) and not last.endswith(("\n", "\r"))
+
+    @property
     def names(self) -> list[str]:
         """The names of the jobs that wrote something, ordered as people do."""
         return sorted({name for name, _ in self._pieces if name}, key=natural_key)

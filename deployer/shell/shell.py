@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..cli.completion import Completion, complete, did_you_mean
-from ..cli.grammar import LineError, Token, parse, tokenize
+from ..cli.grammar import LineError, Token, parse, quote, tokenize
 from ..cli.history import find_state_file
 from ..cli.line_shell import LineShell
 from ..cli.status import Status
@@ -123,6 +123,9 @@ class DeploymentShell(LineShell):
         def show_result(value: Any) -> None:
             if isinstance(value, Node):
                 self.state.enter(as_env(value, target.node))
+                if self.pty.is_interactive and not self._quiet:
+                    path = Inspector(self.state.node).get_full_name()
+                    self.show(f"In a sub-shell at {path}: return goes back")
             elif not action.suppress_result and (text := describe_result(value)):
                 self.show(text)
 
@@ -157,6 +160,10 @@ class DeploymentShell(LineShell):
                 stack.enter_context(recording.of(self.pty))
                 self.state.recording = recording
             outcome = attempt(run)
+            # The terminal stands behind a ^C itself.
+            is_cut = recording.is_within_line and outcome.status != Status.INTERRUPTED
+            if is_cut and self.pty.is_interactive:
+                self.show("")
             if outcome.error is None:
                 show_result(outcome.value)
             else:
@@ -213,20 +220,37 @@ class DeploymentShell(LineShell):
         try:
             target = find_target(self.state.node, words)
         except NotFound as error:
-            raise NotFound(f"{error}{self._advise(words[0].text, str(error))}") from None
+            raise NotFound(f"{error}{self._advise(words, error)}") from None
         if target.action_name is None:
             self.show(describe_node(target.node))
             return Status.DONE
         return self.call(target, words)
 
     def _run_builtin(self, name: str, words: Sequence[Token]) -> int:
-        return BUILTINS[name].run(self, words)
+        try:
+            return BUILTINS[name].run(self, words)
+        except NotFound as error:
+            raise NotFound(f"{error}{self._look_elsewhere(error.name)}") from None
 
-    def _advise(self, word: str, message: str) -> str:
+    def _look_elsewhere(self, name: str) -> str:
+        places = find_elsewhere(self.state.node, name) if name else []
+        return f" Elsewhere there is {' and '.join(f'/ {p}' for p in places)}." if places else ""
+
+    def _advise(self, words: Sequence[Token], error: NotFound) -> str:
         """Return what else somebody may have meant, than what is named like it here."""
-        if places := find_elsewhere(self.state.node, word):
-            return f" Elsewhere there is {' and '.join(f'/ {place}' for place in places)}."
-        if "Did you mean" in message:
+        word = words[0].text
+        if places := self._look_elsewhere(word):
+            return places
+        if not error.name:
+            return ""
+        node = self.state.node
+        actions = Inspector(node).get_actions(include_private=False)
+        # A name with blanks has to be quoted; who sees it in a list types it as it stands there.
+        line = "".join(f"{each.text} " for each in words)
+        for action in actions:
+            if " " in action.name and f"{action.name} ".startswith(line[: len(action.name) + 1]):
+                return f" Quote the name of an action with blanks: {quote(action.name)}"
+        if "Did you mean" in str(error):
             return ""
         return did_you_mean(word, [*BUILTINS, *self.state.aliases])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 
-__all__ = ["abbreviate", "esc1", "esc2", "indent"]
+__all__ = ["abbreviate", "esc1", "esc2", "indent", "tidy_path"]
 
 
 def esc1(string: str) -> str:
@@ -28,6 +29,11 @@ def esc2(string: str) -> str:
 def indent(string: str, prefix: str = "    ") -> str:
     """Put the prefix before every line, empty ones included; line ends stay as they are."""
     return "".join(prefix + line for line in string.splitlines(keepends=True))
+
+
+def tidy_path(path: str) -> str:
+    """Return a path without what Python leaves in that of a script run as ``./deploy.py``."""
+    return path.replace(f"{os.sep}.{os.sep}", os.sep)
 
 
 def abbreviate(string: str, width: int = 100) -> str:

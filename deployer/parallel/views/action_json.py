@@ -1,10 +1,11 @@
-"""One JSON object for an action, whatever it runs, on however many hosts."""
+"""JSON for an action, whatever it runs, on however many hosts: an object, or one for each event."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ...failures import leaf_errors
 from ...pseudo_terminal import Jobs, Presentation, Pty, R, RunAll
@@ -12,7 +13,9 @@ from .cells import Cell, Kind, Status, get_status
 from .job_pty import JobPty, StreamsPty
 from .log_files import LogFiles
 from .machine import (
+    JsonLinesView,
     MachineView,
+    count_by_status,
     describe_error,
     describe_host,
     make_serialisable,
@@ -20,7 +23,7 @@ from .machine import (
 )
 from .view import View, show_in
 
-__all__ = ["ActionJsonView"]
+__all__ = ["ActionJsonLinesView", "ActionJsonView"]
 
 
 class ActionJsonView(MachineView):
@@ -50,24 +53,33 @@ class ActionJsonView(MachineView):
 
     def finish(self) -> None:
         """Write the object."""
-        own = self._own
         groups: dict[str, list[Cell]] = {}
         for cell in (*self._get_own_part(), *self.others):
             groups.setdefault(cell.name, []).append(cell)
-        result = own.outcome.result if own.outcome is not None else None
+        own = self._own
         self._write(
             {
-                **self._what,
-                "status": self._get_status(),
-                "started": self._begun,
-                "duration": round(own.seconds, 3),
-                "result": make_serialisable(result),
-                "error": describe_error(own.error),
+                **self._sum_up(),
                 "stdout": "" if own.name else own.get_text(Kind.STDOUT),
                 "stderr": "" if own.name else own.get_text(Kind.STDERR),
                 "hosts": [describe_host(cells) for cells in groups.values()],
             }
         )
+
+    def make_part(self, pty: Pty, names: Sequence[str], title: str = "") -> View:
+        """Return what shows what the action runs in parallel, in its terminal."""
+        return _PartView(self, pty, names, title)
+
+    def _sum_up(self) -> dict[str, Any]:
+        own = self._own
+        return {
+            **self._what,
+            "status": self._get_status(),
+            "started": self._begun,
+            "duration": round(own.seconds, 3),
+            "result": make_serialisable(own.outcome.result if own.outcome is not None else None),
+            "error": describe_error(own.error),
+        }
 
     def _get_status(self) -> str:
         if own_error := self._own.error:
@@ -90,6 +102,35 @@ class ActionJsonView(MachineView):
         return [own] if has_run or not self.others else []
 
 
+class ActionJsonLinesView(ActionJsonView, JsonLinesView):
+    """Writes an event for each thing that happens on a host, and the ``summary`` of the action.
+
+    What the action itself writes of no host is ``output``, too, of a host without a name.
+    """
+
+    def started(self, cell: Cell) -> None:
+        """Say so, if it is a host's."""
+        if cell.name:
+            super().started(cell)
+
+    def finish(self) -> None:
+        """Write what is left, and the summary."""
+        own = self._own
+        if own.outcome is None:
+            self.ended(own)
+        hosts = [*([own] if own.name else []), *self.others]
+        self._write({"event": "summary", **self._sum_up(), "hosts": count_by_status(hosts)})
+
+    def make_part(self, pty: Pty, names: Sequence[str], title: str = "") -> View:
+        """Return what writes the events of what the action runs in parallel."""
+        return _LinesPartView(self, pty, names, title)
+
+    def _event(self, event: str, cell: Cell, more: Mapping[str, Any]) -> None:
+        # What became of the action is in the summary.
+        if cell.name or event != "end":
+            super()._event(event, cell, more)
+
+
 class _ActionPty(StreamsPty):
     """The terminal of the action."""
 
@@ -104,8 +145,8 @@ class _ActionPty(StreamsPty):
         run_all: RunAll[R],
         show: Callable[[Pty, Jobs[R], RunAll[R]], list[R]],
     ) -> list[R]:
-        """Run the jobs, and keep what they write for the object of the action."""
-        return show_in(_PartView, self, jobs, run_all)  # type: ignore[arg-type, return-value]
+        """Run the jobs, and have what they write shown with the action."""
+        return show_in(self.report.make_part, self, jobs, run_all)  # type: ignore[arg-type, return-value]
 
 
 class _PartView(View):
@@ -113,11 +154,35 @@ class _PartView(View):
 
     shows_results = True
 
-    def __init__(self, pty: _ActionPty, names: Sequence[str], title: str = "") -> None:
+    def __init__(
+        self, report: ActionJsonView, pty: Pty, names: Sequence[str], title: str = ""
+    ) -> None:
         super().__init__(pty, names, title)
-        self._report = pty.report
+        self._report = report
 
     def finish(self) -> None:
         """Hand over what became of the jobs."""
         with self._report.lock:
             self._report.others += self.cells
+
+
+class _LinesPartView(JsonLinesView):
+    """Writes the events of its cells where those of the action are written."""
+
+    def __init__(
+        self, report: ActionJsonView, pty: Pty, names: Sequence[str], title: str = ""
+    ) -> None:
+        super().__init__(pty, names, title)
+        self._report = report
+
+    def finish(self) -> None:
+        """Hand over what became of the jobs, which the summary of the action tells."""
+        for cell in self.cells:
+            if cell.outcome is None:
+                self.ended(cell)
+        with self._report.lock:
+            self._report.others += self.cells
+
+    def _write(self, value: Mapping[str, Any]) -> None:
+        with self._report.lock, self._report.printing_outside():
+            self._report._write(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from ...pseudo_terminal import DummyPty, Jobs, R, RunAll
 from .cells import Cell
@@ -30,7 +29,7 @@ class CapturePty(DummyPty):
 
 
 class _CaptureView(View):
-    shows_errors: ClassVar[bool] = False
+    shows_errors: bool = False
 
     def __init__(self, pty: CapturePty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)

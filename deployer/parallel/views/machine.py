@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...exceptions import ExecCommandFailed, ParallelExecCommandFailed
+from ...exceptions import (
+    ExecCommandFailed,
+    ParallelActionException,
+    ParallelExecCommandFailed,
+)
 from ...failures import leaf_errors
 from ...host.result import RunResult
 from ...pseudo_terminal import Pty, write_text
@@ -21,6 +25,7 @@ __all__ = [
     "JsonLinesView",
     "JsonView",
     "MachineView",
+    "count_by_status",
     "describe_error",
     "describe_host",
     "make_serialisable",
@@ -59,13 +64,31 @@ class MachineView(View):
 class JsonView(MachineView):
     """Writes one object: ``path``, ``action``, ``status``, ``duration``, and all ``hosts``.
 
+    The rest is as of an action, of which there is none: no ``result``, and no output but of hosts.
     Of each host: ``host``, ``status``, ``exit_code``, ``stdout``, ``stderr``, ``duration``,
     ``result`` and ``error``.
     """
 
     def finish(self) -> None:
-        hosts = [describe_host([cell]) for cell in self.cells]
-        self._write({**self._sum_up(), "result": None, "error": None, "hosts": hosts})
+        self._write(
+            {
+                **self._sum_up(),
+                "result": None,
+                "error": describe_error(self._get_error()),
+                "stdout": "",
+                "stderr": "",
+                "hosts": [describe_host([cell]) for cell in self.cells],
+            }
+        )
+
+    def _get_error(self) -> Exception | None:
+        """Return the error of all hosts together."""
+        if len(self.cells) == 1:
+            return self.cells[0].error
+        left_out = [cell.name for cell in self.cells if cell.status is Status.NOT_BEGUN]
+        failures = {c.name: c.error for c in self.cells if c.error and c.name not in left_out}
+        done = {cell.name: None for cell in self.cells if cell.status is Status.OK}
+        return ParallelActionException(done, failures, not_begun=left_out) if failures else None
 
 
 class JsonLinesView(MachineView):
@@ -99,14 +122,17 @@ class JsonLinesView(MachineView):
         for cell in self.cells:
             if cell.outcome is None:
                 self.ended(cell)
-        counts = {status.value: 0 for status in Status}
-        for cell in self.cells:
-            counts[cell.status.value] += 1
-        shown = {status: count for status, count in counts.items() if count}
-        self._write({"event": "summary", **self._sum_up(), "hosts": shown})
+        hosts = count_by_status(self.cells)
+        self._write({"event": "summary", **self._sum_up(), "hosts": hosts})
 
     def _event(self, event: str, cell: Cell, more: Mapping[str, Any]) -> None:
         self._write({"event": event, "time": time.time(), "host": cell.name, **more})
+
+
+def count_by_status(cells: Iterable[Cell]) -> dict[str, int]:
+    """Return how many cells there are of each status that some have."""
+    counts = Counter(cell.status for cell in cells)
+    return {status.value: counts[status] for status in Status if counts[status]}
 
 
 def describe_host(cells: Sequence[Cell]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class PanesView(StreamView):
     """
 
     keeps_output: ClassVar[bool] = False
-    shows_errors: ClassVar[bool] = True
+    shows_errors: bool = True
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)

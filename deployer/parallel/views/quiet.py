@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ...failures import describe_failure
-from ...pseudo_terminal import write_text
+from ...pseudo_terminal import Pty, write_text
 from ...secret import redact
 from ...utils.colours import paint, shows_colours
 from .cells import Cell, Status
@@ -19,8 +20,13 @@ class QuietView(View):
 
     keeps_output: ClassVar[bool] = False
 
+    def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
+        super().__init__(pty, names, title)
+        # That of a single host is all there is to say at the end.
+        self.shows_errors = len(names) > 1
+
     def ended(self, cell: Cell) -> None:
-        if cell.error is None or cell.status is Status.NOT_BEGUN:
+        if not self.shows_errors or cell.error is None or cell.status is Status.NOT_BEGUN:
             return
         stream = self.pty.stderr
         name = paint(f"{cell.name}:", "red", enabled=shows_colours(stream), bold=True)

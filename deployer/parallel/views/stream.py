@@ -19,7 +19,7 @@ class StreamView(View):
     """Writes whole lines, so that those of several jobs never mix; stderr behind a ``!``."""
 
     keeps_output: ClassVar[bool] = False
-    shows_errors: ClassVar[bool] = False
+    shows_errors: bool = False
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)

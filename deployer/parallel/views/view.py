@@ -34,7 +34,7 @@ class View:
     #: Whether the cells keep what they wrote.
     keeps_output: ClassVar[bool] = True
     #: Whether the errors of jobs are shown, so that nobody else has to.
-    shows_errors: ClassVar[bool] = True
+    shows_errors: bool = True
     #: Whether their results are.
     shows_results: ClassVar[bool] = False
 

@@ -39,8 +39,11 @@ def find(shell: DeploymentShell, words: Sequence[Token]) -> int:
     if len(words) > 1:
         raise UsageError("find takes one pattern")
     root = describe_node(shell.state.node, depth=None)
-    found = find_in(root, words[0].text if words else "")
+    pattern = words[0].text if words else ""
+    found = find_in(root, pattern)
     _show_paged(shell, list_found(found, get_style(shell.pty)))
+    if not found and pattern:
+        shell.show_error(f"Nothing below has {pattern!r} in its name or in what is said of it")
     return Status.DONE if found else Status.FAILED
 
 

@@ -90,7 +90,7 @@ BUILTINS: dict[str, Builtin] = {
     ),
     "show-options": Builtin("session.show_options", "show-options", "List what can be changed."),
     "clear": Builtin("walking.clear", "clear", "Clear the screen."),
-    "return": Builtin("walking.leave", "return", "Leave a sub-shell."),
+    "return": Builtin("walking.leave_sub_shell", "return", "Leave a sub-shell."),
     "exit": Builtin("walking.leave", "exit", "Leave the shell, or a sub-shell, as Ctrl-D does."),
     "!": Builtin("running.run_locally", "!COMMAND", "Run a command on this machine."),
     "--inspect": Builtin(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...cli.grammar import Token
     from ..shell import DeploymentShell
 
-__all__ = ["cd", "clear", "leave", "pwd"]
+__all__ = ["cd", "clear", "leave", "leave_sub_shell", "pwd"]
 
 
 def cd(shell: DeploymentShell, words: Sequence[Token]) -> None:
@@ -37,6 +37,14 @@ def clear(shell: DeploymentShell, words: Sequence[Token]) -> None:
     _expect_nothing("clear", words)
     if shell.pty.is_interactive and shell.pty.term != "dumb":
         shell.pty.write("\x1b[H\x1b[2J\x1b[3J")
+
+
+def leave_sub_shell(shell: DeploymentShell, words: Sequence[Token]) -> None:
+    """Go back to where a sub-shell was opened."""
+    _expect_nothing("return", words)
+    if not shell.state.is_sub_shell:
+        raise UsageError("There is no sub-shell to return from; exit leaves the shell")
+    shell.leave()
 
 
 def leave(shell: DeploymentShell, words: Sequence[Token]) -> None:
