@@ -132,6 +132,13 @@ def write_scripts(directory: Path) -> None:
 _START_UP = (
     Contestant(BARE, "{python} ~ -c ~ pass"),
     Contestant(OURS, "{python} ~ {directory}/deploy.py ~ --help"),
+    Contestant("deployer --list", "{python} ~ {directory}/deploy.py ~ --list"),
+    Contestant("deployer completion", "{python} ~ {directory}/deploy.py ~ completion ~ bash"),
+    Contestant(
+        "deployer, a Tab",
+        "{python} ~ {directory}/deploy.py ~ --complete ~ bash ~ 1 ~ -- ~ run ~ he",
+    ),
+    Contestant("deployer ls", "{python} ~ {directory}/deploy.py ~ ls"),
     Contestant("deployer, import", "{python} ~ -c ~ import deployer.node"),
     Contestant("deployer, an action", "{python} ~ {directory}/deploy.py ~ run ~ nothing"),
     Contestant("paramiko, import", "{python} ~ -c ~ import paramiko", is_peer=True),

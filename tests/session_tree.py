@@ -9,7 +9,7 @@ from typing import Literal
 from deployer.client import start
 from deployer.groups import Group, production, set_group, staging
 from deployer.host import LocalHost
-from deployer.node import Node, ParallelNode
+from deployer.node import Node, ParallelNode, alias
 
 SCRIPT = Path(__file__)
 
@@ -114,6 +114,20 @@ class Site(Node):
 
     def fail(self):
         self.host.run("echo working; exit 4")
+
+    def cut(self):
+        print("no end", end="")
+
+    def to_git(self):
+        return self.git
+
+    @alias("say good")
+    def bid(self):
+        return "good"
+
+    @property
+    def motto(self):
+        return "one step at a time"
 
     def touch(self, path):
         with self.host.open(path, "w") as file:

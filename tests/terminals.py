@@ -100,7 +100,7 @@ class Screen:
         self._master = master
         self._screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
-        self._rows = [""] * rows
+        self._rows: dict[int, str] = {}
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -115,7 +115,8 @@ class Screen:
             places = range(1 + max(line, default=-1))
             self._rows[row] = "".join(line[place].data for place in places).rstrip()
         self._screen.dirty.clear()
-        return "\n".join(self._rows).rstrip().split("\n")
+        rows = (self._rows.get(row, "") for row in range(self._screen.lines))
+        return "\n".join(rows).rstrip().split("\n")
 
     def colour_at(self, line: str) -> str:
         """Return the colour of the first character of a line on the screen."""

@@ -213,7 +213,7 @@ def test_every_level_has_help_that_begins_with_examples(run: Run) -> None:
 def test_the_help_of_what_runs_something_ends_with_the_exit_statuses(run: Run) -> None:
     for words in ([], ["run"], ["exec"]):
         result = run(*words, "-h")
-        assert result.stdout.rstrip().endswith("130 interrupted")
+        assert result.stdout.rstrip().endswith("143 ended by SIGTERM")
 
 
 def test_all_commands_and_actions_are_listed(run: Run) -> None:
@@ -244,7 +244,14 @@ def test_all_commands_and_actions_are_listed(run: Run) -> None:
         (["run", "--output", "gathr", "x"], "'gathr' is none of live, stream, "),
         (["run", "--output", "gathr", "x"], "Did you mean 'gather'"),
         (["--color", "sometimes"], "'sometimes' is none of auto, always, never"),
-        (["run", "--retries", "-1", "x"], "invalid number from 0 value: '-1'"),
+        (["run", "--retries", "-1", "x"], "--retries: '-1' is no whole number from 0 on"),
+        (["--parallel", "x", "ls"], "--parallel: 'x' is no whole number from 1 on"),
+        (["--"], "invalid choice: '--' is no command"),
+        (["--", "ls"], "invalid choice: '--' is no command"),
+        ([""], "invalid choice: '' is no command. There are run, "),
+        (["help"], "did you mean: deploy --help"),
+        (["help", "run"], "did you mean: deploy run --help"),
+        (["version"], "did you mean: deploy --version"),
         (["run", "--path"], "run: argument --path: expected one argument"),
         (["run", "--path", "dbb", "dump"], "no node or action 'dbb'. Did you mean 'db'"),
         (["run", "--path", "'", "dump"], "deploy: "),
@@ -254,6 +261,10 @@ def test_all_commands_and_actions_are_listed(run: Run) -> None:
         (["exec"], "exec takes the path of a node, and a command: exec [--sudo]"),
         (["exec", "web"], "exec takes the path of a node, and a command"),
         (["exec", "web", "--"], "exec takes the path of a node, and a command"),
+        # As of a variable that is not set.
+        (["exec", "", "rm -r x"], "exec: the path is empty; that of the root is `.`"),
+        (["exec", "web", ""], "exec: the command is empty"),
+        (["exec", "web", "--", " "], "exec: the command is empty"),
         (["exec", "--processes", "2", "web", "true"], "exec runs in this process"),
         (["exec", "wbe", "true"], "no node or action 'wbe'. Did you mean 'web'"),
         (["exec", "plain", "true"], "Site.plain has no hosts"),
@@ -539,6 +550,55 @@ def test_a_log_file_that_cannot_be_written_is_told_before_anything_runs(
     assert not target.exists()
 
 
+def test_a_command_is_logged_to_a_file_as_well(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    assert run("exec", "-q", "--log", str(log), "web", "true").returncode == 0
+    ends = [line for line in log.read_text().splitlines() if "exit status 0" in line]
+    assert sorted(line.split()[2] for line in ends) == ["one", "two"]
+
+
+def test_what_is_logged_is_the_same_with_more_processes(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    processes = ["--processes", "2", "--log", str(log), "web.name"]
+    assert run("run", "-q", *processes).stderr == ""
+    text = re.sub(r" \(\d+\.\ds\)", "", log.read_text())
+    lines = [line.split(maxsplit=2)[2] for line in text.splitlines()]
+    assert [line for line in lines if "[1]" in line or "two" in line] == [
+        "Site.web[1].name begins",
+        "two | $ echo on two",
+        "two | $ echo on two: exit status 0",
+        "Site.web[1].name done",
+    ]
+    assert run("run", *processes).stderr == "one | $ echo on one\ntwo | $ echo on two\n"
+    verbose = run("run", "-v", *processes).stderr.splitlines()
+    assert verbose[2:] == ["two | Site.web[1].name", "two |   $ echo on two"]
+
+
+@pytest.mark.parametrize("output", ["gather", "diff", "quiet", "stream"])
+def test_how_a_single_host_failed_is_told_once(run: Run, output: str) -> None:
+    for words in (["run", "db.fail"], ["exec", "db", "exit 3"], ["run", "web:two.half"]):
+        result = run("--output", output, *words)
+        assert (result.returncode, result.stderr.count("Command failed")) == (1, 1), words
+
+
+def test_the_path_of_a_script_is_told_without_dots(script: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "./deploy.py", "run", "db.fail"],
+        cwd=script.parent,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert re.search(rf"  at {re.escape(str(script))}:\d+ in fail", process.stderr)
+
+
+def test_one_host_at_a_time_is_shown_as_it_is_wanted(run: Run) -> None:
+    result = run("run", "-qs", "--output", "gather", "web.sleep", "echo x")
+    assert result.stdout == "one,two (2):\n  x\n"
+
+
 def test_one_host_at_a_time_is_one_at_a_time_for_a_program_too(run: Run) -> None:
     assert run("run", "-qs", "web.name").stdout == "on one\non two\none: one\ntwo: two\n"
     told = read_json(run("run", "-s", "--json", "web.name"))
@@ -688,6 +748,8 @@ def test_json_of_a_command(run: Run, path: str, hosts: list[str]) -> None:
     told = read_json(result)
     assert (told["status"], result.returncode) == ("failed", 1)
     assert [host["exit_code"] for host in told["hosts"]] == [3] * len(hosts)
+    assert "with exit status 3" in told["error"]
+    assert told.keys() == read_json(run("run", "--json", "plain.act")).keys()
     told = read_json(run("exec", "--json", "nowhere", "true"))
     assert (told["status"], told["hosts"][0]["status"]) == ("unreachable", "unreachable")
 
@@ -705,3 +767,50 @@ def test_json_of_what_other_processes_run(run: Run) -> None:
     told = read_json(run("run", "--json", "--processes", "2", "web.name"))
     assert [host["stdout"] for host in told["hosts"]] == ["on one\n", "on two\n"]
     assert told["result"] == {"one": "one", "two": "two"}
+
+
+def read_events(result: subprocess.CompletedProcess[str]) -> list[tuple[str, ...]]:
+    """Return what each line on stdout tells, but the last, which is the summary."""
+    *events, summary = map(json.loads, result.stdout.splitlines())
+    assert summary["event"] == "summary"
+    return [
+        (event["event"], event["host"], event.get("line") or event.get("status", ""))
+        for event in events
+    ]
+
+
+def test_events_of_an_action_without_hosts_are_json_too(run: Run) -> None:
+    result = run("-q", "--output", "jsonl", "run", "plain.act")
+    told = read_json(result)
+    assert (told["event"], told["path"], told["action"]) == ("summary", "Site.plain", "act")
+    assert (told["status"], told["result"], told["error"], told["hosts"]) == ("ok", 7, None, {})
+
+
+def test_events_of_one_host_are_of_that(run: Run) -> None:
+    result = run("-q", "--output", "jsonl", "run", "db.dump")
+    begin, printed, *lines, end = read_events(result)
+    assert (begin, end) == (("start", "one", ""), ("end", "one", "ok"))
+    assert printed == ("output", "one", "printed")
+    # Which of the two streams is read first is not known.
+    assert sorted(lines) == [("output", "one", "err"), ("output", "one", "out")]
+
+
+def test_what_an_action_of_several_hosts_prints_is_an_event(run: Run) -> None:
+    result = run("-q", "--output", "jsonl", "run", "--parallel", "1", "both.act", NEVER="x")
+    assert read_events(result)[:4] == [
+        ("output", "", "mine"),
+        ("start", "one", ""),
+        ("output", "one", "first"),
+        ("end", "one", "ok"),
+    ]
+    assert json.loads(result.stdout.splitlines()[-1])["hosts"] == {"ok": 4}
+
+
+def test_events_of_what_an_action_runs_elsewhere_name_its_hosts(run: Run) -> None:
+    result = run("-q", "--output", "jsonl", "run", "--parallel", "1", "db.elsewhere")
+    events = read_events(result)
+    assert ("end", "two", "failed") in events
+    assert ("output", "two", "half") in events
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert (summary["action"], summary["status"]) == ("elsewhere", "failed")
+    assert result.returncode == 1

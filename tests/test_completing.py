@@ -135,6 +135,8 @@ def values(line: str) -> str:
         ("--nothing=", ""),
         ("--json=", ""),
         ("--parallel ", ""),
+        ("run --executor ", "dask |processes "),
+        ("exec --lo", "--log "),
         # Hosts, as --hosts takes them.
         ("--hosts w", "web1 |web2 "),
         ("--hosts=w", "--hosts=web1 |--hosts=web2 "),

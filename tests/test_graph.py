@@ -179,6 +179,18 @@ def test_what_means_something_to_dot_is_escaped() -> None:
     assert "\x1b" not in shown
 
 
+def test_a_single_host_goes_by_its_name_as_it_is() -> None:
+    class Spaced(LocalHost):
+        slug = "a host"
+
+    class Root(Node):
+        class Hosts:
+            host = Spaced
+
+    assert '"a host"' in draw(Root, "dot")
+    assert '(["a host"])' in draw(Root, "mermaid")
+
+
 @pytest.mark.parametrize("words", [[], ["--format", "mermaid"], ["--format", "dot"]])
 def test_the_command_line_writes_a_diagram(words: list[str]) -> None:
     ran = run_script(SCRIPT, "graph", *words, "web")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from deployer.exceptions import NodeUsageError, NoSuchCell, QueryException
 from deployer.groups import Production, production
 from deployer.inspection import Inspector, NodeIterator, PathType, filters
+from deployer.inspection.texts import describe_usage
 from deployer.node import (
     Env,
     Node,
@@ -19,6 +22,7 @@ from deployer.node import (
     suppress_action_result,
 )
 from deployer.query import Q
+from deployer.utils.signatures import read_parameters
 from our_hosts import LocalHost1, LocalHost2, LocalHost3
 
 
@@ -354,3 +358,14 @@ def test_an_action_is_called_on_all_nodes_of_a_walk(env: Any) -> None:
         "pulled all in Env(Root.web[0].git)",
         "pulled all in Env(Root.db.git)",
     ]
+
+
+def test_a_default_is_shown_as_it_is_typed() -> None:
+    class Colour(Enum):
+        red = "r"
+
+    def paint(colour: Colour = Colour.red, path: Path = Path("/tmp"), word: str = "a", n: int = 3):
+        pass
+
+    usage = describe_usage("paint", read_parameters(paint))
+    assert usage == "paint [colour=red] [path=/tmp] [word=a] [n=3]"

@@ -703,7 +703,7 @@ def test_what_a_program_has_made_has_no_place_and_no_source() -> None:
     [
         ("--inspect elsewhere", "Unbroken has no node or action 'elsewhere'."),
         ("--inspect plain more", "Unbroken.plain is an action, and there is nothing in it\n"),
-        ("--inspect url.more", "Unbroken has no node or action 'url'."),
+        ("--inspect url.more", "'url' is a query of Unbroken, and no node or action"),
         ("--inspect wrong_ulr", "Did you mean 'wrong_url'?"),
     ],
 )

@@ -613,11 +613,46 @@ def check_plain(screen):
     screen.type("\x03")
     screen.wait_for(last_is("Tree >"))
     screen.type("serv\tice one\x7f\x7f\x7ftwo\x04\n")
-    screen.wait_for(lambda lines: any("no node or action" in line for line in lines))
+    # Not before there is a prompt again: what is typed until then is shown at once.
+    screen.wait_for(last_is("Tree ✗ >"))
     screen.type("service one\n")
     screen.wait_for("restarted one")
     screen.type("\x04")
     assert screen.wait_for_end() == 0
+
+
+def test_the_lines_of_a_script_may_end_as_they_do_elsewhere(tmp_path):
+    script = tmp_path / "lines"
+    script.write_bytes(b"service one\r\nweb.logs\r\nservice 'two'\r\n")
+    with script.open() as lines:
+        done = subprocess.run(
+            [sys.executable, TREE],
+            stdin=lines,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"restarted one\n") and done.stdout.endswith(b"restarted two\n")
+
+
+@pytest.mark.parametrize("encoding", ["C", "C.UTF-8"])
+def test_what_the_locale_cannot_show_may_be_typed_and_in_the_history(tmp_path, encoding):
+    history = tmp_path / "history"
+    history.write_text("größe before\n", encoding="utf-8")
+    with open_reader(tmp_path, history, LC_ALL=encoding) as screen:
+        screen.type("größe\n")
+        screen.wait_for("got 'gr\\xf6\\xdfe'")
+        screen.type("more\n")
+        screen.wait_for("got 'more'")
+    assert history.read_text(encoding="utf-8").split("\n")[1:3] == ["größe", "more"]
+
+
+def test_a_script_says_at_which_line_it_has_stopped():
+    done = run_script(TREE, stdin="service one\n\n  nowhere \nservice two")
+    assert (done.returncode, done.stdout) == (2, "restarted one\n")
+    assert done.stderr.splitlines()[-1] == "Stopped at line 3: nowhere"
+    assert "Stopped" not in run_script(TREE, stdin="nowhere").stderr
 
 
 def test_without_a_terminal_lines_are_a_script():

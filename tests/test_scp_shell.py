@@ -200,6 +200,7 @@ def test_help_lists_all_commands(session: Session) -> None:
 def test_each_command_is_explained_and_exists(session: Session, name: str) -> None:
     output = session.run(f"help {name}")
     assert output.startswith(f"usage: {COMMANDS[name].usage}\n\n")
+    assert max(map(len, output.splitlines())) < 80
     for letter in COMMANDS[name].options:
         assert f"\n  -{letter}  " in output
     # What is loaded only when it is used is there.

@@ -316,10 +316,10 @@ def test_an_editor_that_fails_writes_nothing(desk: Desk, tmp_path: Path) -> None
     with desk.open_shell(EDITOR="false") as screen:
         assert desk.run(screen, "edit file") == [f"remote:{desk.there}/file is not changed"]
     with desk.open_shell(EDITOR=make_editor(tmp_path, 'echo two >>"$1"; exit 3')) as screen:
-        # The window is narrower than some of it.
-        text = "".join(desk.run(screen, "edit file"))
-        assert "/my editor ended with exit status 3: nothing is written" in text
-        kept = Path(text.partition("Your text is kept in ")[2])
+        # The window is narrower than some of it, and a blank may be the last in a row.
+        text = "".join(desk.run(screen, "edit file")).replace(" ", "")
+        assert "/myeditorendedwithexitstatus3:nothingiswritten" in text
+        kept = Path(text.partition("Yourtextiskeptin")[2])
         assert kept.read_text() == "one\ntwo\n"
         kept.unlink()
         kept.parent.rmdir()

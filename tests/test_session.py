@@ -153,7 +153,8 @@ def test_an_option_is_set(session, line, shown):
         ("set-option hots web1", "There is no option 'hots'. Did you mean 'hosts'?"),
         ("set-option hosts wbe1", "hosts: no host of Site goes by 'wbe1'; did you mean 'web1'?"),
         ("set-option parallel none", "parallel: it has to be a whole number, not 'none'"),
-        ("set-option parallel 0", "it has to be a number from 1"),
+        ("set-option parallel 0", "parallel: it has to be a whole number from 1, not '0'"),
+        ("set-option retries -1", "retries: it has to be a whole number from 0, not '-1'"),
         ("set-option confirm maybe", "confirm: it has to be yes or no, not 'maybe'"),
         ("set-option output loud", "output: it has to be one of auto, live, stream"),
     ],
@@ -310,6 +311,14 @@ def test_aliases_are_completed(session):
     [
         ("deploy", "Elsewhere there is / staging.deploy and / prod.deploy."),
         ("web.name", "Elsewhere there is / prod.web.name."),
+        ("cd web", "Elsewhere there is / prod.web."),
+        ("help checkout", "Elsewhere there is / git.checkout."),
+        ("--inspect checkout", "Elsewhere there is / git.checkout."),
+        ("say good bye", "Quote the name of an action with blanks: say\\ good"),
+        ("say", "Quote the name of an action with blanks: say\\ good"),
+        ("help say good", "Quote the name of an action with blanks: say\\ good"),
+        ("motto", "'motto' is a property of Site, and no node or action; --inspect motto shows it"),
+        ("cd motto", "'motto' is a property of Site, and no node or action"),
         ("helo", "Did you mean 'hello'"),
         ("histroy", "Did you mean 'history'?"),
     ],
@@ -318,6 +327,22 @@ def test_a_name_that_is_not_here_is_found_elsewhere(session, line, advice):
     output = session.run(line)
     assert advice in output
     assert output.count("\n") == 1
+
+
+def test_a_name_that_was_typed_is_not_advised(session):
+    assert "Did you mean" not in session.run("alias xy='xy 1'", "xy")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("git level low nope=1", "not 'nope=1'; there is no parameter 'nope'\n"),
+        ("git checkout a no x forec=1", "arguments; there is no parameter 'forec'. Did you mean"),
+        ("git checkout a x=1", "force has to be yes or no, not 'x=1'; there is no parameter 'x'"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_named_where_its_word_does_not_fit(session, line, message):
+    assert message in session.run(line)
 
 
 def test_what_is_advised_can_be_typed(session):
@@ -422,6 +447,23 @@ def test_each_action_is_summed_up(screen):
     assert re.fullmatch(r"checkout: done in \d\.\ds on db", summary)
     (output, summary) = run_line(screen, "hello")
     assert (output, summary) == ("Hello, world", "hello: done in 0.0s")
+
+
+def test_the_summary_has_a_line_of_its_own(screen):
+    output, summary = run_line(screen, "cut")
+    assert output == "no end"
+    assert summary.startswith("cut: done in")
+
+
+def test_who_gets_to_a_sub_shell_is_told_the_way_back(screen):
+    hint, _ = run_line(screen, "to_git", "Site.git >")
+    assert hint == "In a sub-shell at Site.git: return goes back"
+    assert run_line(screen, "return") == []
+
+
+def test_that_nothing_is_found_is_said(screen):
+    (line,) = run_line(screen, "find nowhere", "Site ✗ >")
+    assert line == "Nothing below has 'nowhere' in its name or in what is said of it"
 
 
 def test_the_summary_comes_after_the_result(screen):

@@ -38,6 +38,7 @@ from deployer.exceptions import (
     WorkerLost,
 )
 from deployer.host.result import RunResult
+from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env, ParallelNode, shards
 from deployer.parallel import Interrupted, RunOptions
 from deployer.pseudo_terminal import DummyPty, Presentation
@@ -222,10 +223,14 @@ def test_what_the_hosts_write_arrives_by_its_kind(spawned: Executor, pty: DummyP
     assert {host["stderr"] for host in shown["hosts"]} == {"err\n"}
 
 
-def test_commands_are_logged_as_here(spawned: Executor, pty: DummyPty) -> None:
-    site(spawned, pty).farm.speak()
-    assert "three | $ echo out; echo err >&2\n" in pty.get_output()
-    assert "three ! err\n" in pty.get_output()
+def test_commands_are_logged_as_here(spawned: Executor) -> None:
+    for logs in (True, False):
+        pty, logger = DummyPty(), LoggerInterface()
+        if logs:
+            logger.attach(DefaultLogger())
+        Env(Site(), pty, logger, options=RunOptions(executor=spawned)).farm.speak()
+        assert ("three | $ echo out; echo err >&2\n" in pty.get_output()) is logs
+        assert "three ! err\n" in pty.get_output()
 
 
 def test_a_single_host_has_the_terminal_itself(spawned: Executor, pty: DummyPty) -> None:

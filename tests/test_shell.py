@@ -68,6 +68,10 @@ def session():
         (["cd web[1].logs"], "Tree.web[1].logs"),
         (["cd web", "cd :first", "cd logs"], "Tree.web[0].logs"),
         (["cd 'git'"], "Tree.git"),
+        (["cd web/logs", "cd ../.."], "Tree"),
+        (["cd git/", "cd /web/logs"], "Tree.web.logs"),
+        (["cd git", "cd ../web:second"], "Tree.web[1]"),
+        (["cd web", "cd [1]"], "Tree.web[1]"),
         (["cd _hidden"], "Tree._hidden"),
     ],
 )
@@ -194,7 +198,7 @@ def test_some_lines_show_nothing(session, line):
     ("line", "message"),
     [
         ("git checkout", "missing a required argument: 'commit'"),
-        ("git checkout a b=1 no 1 2", "too many positional arguments"),
+        ("git checkout a b=1 no 1 2", "too many positional arguments; there is no parameter 'b'"),
         ("git checkout a depth=deep", "depth has to be a whole number, not 'deep'"),
         ("git checkout a force=maybe", "force has to be yes or no, not 'maybe'"),
         ("git checkout a depth=1 depth=2", "depth is given twice"),
@@ -224,6 +228,40 @@ def test_an_action_that_returns_a_node_opens_a_sub_shell(session):
     assert session.place == "Tree"
     session.run("cd -")
     assert session.place == "Tree.web"
+
+
+def test_where_there_is_no_sub_shell_one_does_not_return(session):
+    output = session.run("return")
+    assert output == "There is no sub-shell to return from; exit leaves the shell\n"
+    assert session.status == 2
+    assert not session.shell._is_left
+
+
+@pytest.mark.parametrize("line", ["cd ...", "cd git.", "cd web..logs"])
+def test_a_path_without_a_name_in_it_is_shown_as_it_is(session, line):
+    assert session.run(line).startswith(f"{line[3:]!r} is not the name of a node")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("git/checkout v1", "v1 False 0"),
+        ("/git/checkout v1", "v1 False 0"),
+        ("service /git/log", "restarted /git/log"),
+    ],
+)
+def test_slashes_lead_to_an_action_but_are_plain_in_an_argument(session, line, shown):
+    assert session.run(line) == f"{shown}\n"
+
+
+def test_paths_with_slashes_are_completed(session):
+    assert session.complete("cd /web/lo") == ["/web/logs "]
+    assert session.complete("cd web/") == ["web/logs ", "web/:first ", "web/:second "]
+    session.run("cd web")
+    assert session.complete("cd ../gi") == ["../git "]
+    assert session.complete("../git/che") == ["../git/checkout "]
+    assert session.complete("cd ../web:s") == ["../web:second "]
+    assert session.complete("help ../git.lo") == ["../git.log "]
 
 
 def test_a_failed_command_is_shown_with_its_last_lines_and_its_place(session):

@@ -23,6 +23,7 @@ __all__ = [
     "get_node_doc",
     "get_summary",
     "is_secret_name",
+    "show_as_typed",
     "show_error",
     "show_value",
 ]
@@ -63,8 +64,8 @@ def describe_usage(name: str, parameters: Sequence[Parameter]) -> str:
         elif parameter.kind == VAR_KEYWORD:
             words.append("[NAME=VALUE…]")
         elif parameter.has_default:
-            default = _show_as_typed(parameter.default)
-            words.append(f"[{parameter.name}={abbreviate(redact(default), _LONGEST_DEFAULT)}]")
+            default = show_as_typed(parameter.default)
+            words.append(f"[{parameter.name}={default}]")
         elif parameter.kind == KEYWORD_ONLY:
             words.append(f"{parameter.name}={upper}")
         else:
@@ -85,14 +86,17 @@ def show_value(value: object, width: int | None = None) -> str:
     return text if width is None else abbreviate(text, width)
 
 
-def _show_as_typed(value: object) -> str:
-    """Return a default as it is typed for an action, where that is known."""
+def show_as_typed(value: object) -> str:
+    """Return a default as it is typed for an action, where that is known; cut, and no secrets."""
     if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Enum):
-        return clean(value.name)
-    # Of a path; whoever has one has loaded what it is of, which takes its time.
-    return clean(os.fspath(value)) if isinstance(value, os.PathLike) else show_value(value)
+        text = clean(value)
+    elif isinstance(value, Enum):
+        text = clean(value.name)
+    elif isinstance(value, os.PathLike):
+        text = clean(os.fspath(value))
+    else:
+        text = show_value(value)
+    return abbreviate(redact(text), _LONGEST_DEFAULT)
 
 
 def get_class_doc(cls: type[Node]) -> str:

@@ -13,6 +13,7 @@ from ..cli.completion import Candidate
 from ..cli.grammar import Token
 from ..inspection import Inspector
 from ..inspection.hooks import without_hooks
+from ..inspection.texts import show_as_typed
 from ..utils.signatures import VAR_POSITIONAL, Parameter, read_parameters
 from .builtins import BUILTINS
 from .display import describe_usage, get_node_doc, get_summary
@@ -185,7 +186,8 @@ def _list_arguments(target: Target, word: str) -> Iterator[Candidate]:
             is_next = False
             yield from _list_values(target, action, parameter, word, "")
         if parameter.is_keyword:
-            help = f"{parameter.default!r} if not given" if parameter.has_default else "required"
+            default = show_as_typed(parameter.default) or "empty"
+            help = f"{default} if not given" if parameter.has_default else "required"
             yield Candidate(f"{parameter.name}=", help, is_final=False)
 
 

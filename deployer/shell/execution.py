@@ -167,12 +167,19 @@ def bind_arguments(
         for name, value in bound.arguments.items():
             bound.arguments[name] = _convert_all(action, parameters[name], value)
     except TypeError as error:
-        # A text may well be like ``name=value``; where it does not fit, it was meant so.
-        hints = [
-            f"; it has no parameter {name!r}.{did_you_mean(name, parameters)}" for name in strange
-        ]
-        raise CallError("".join([str(error), *hints[:1]])) from None
+        raise CallError(f"{error}{_explain_strange(strange, parameters)}") from None
     return list(bound.args), bound.kwargs
+
+
+def _explain_strange(names: Sequence[str], parameters: Mapping[str, inspect.Parameter]) -> str:
+    """Say what may be wrong about words like ``name=value`` that are no keyword arguments.
+
+    Such a word may well be a value; where it does not fit, it was meant as one of those.
+    """
+    if not names:
+        return ""
+    hint = did_you_mean(names[0], parameters)
+    return f"; there is no parameter {names[0]!r}" + (f".{hint}" if hint else "")
 
 
 def _get_status(error: BaseException) -> int:

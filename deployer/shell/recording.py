@@ -62,7 +62,8 @@ class Recording:
     def add(self, name: str, text: str) -> None:
         """Keep what the job of a name wrote; without a name, the action itself."""
         with self._lock:
-            if not name and self._views:
+            # print() writes an end of its own also where that is empty.
+            if not text or (not name and self._views):
                 return
             self._pieces.append((name, text))
             self._size += len(text)

@@ -230,7 +230,8 @@ class DeploymentShell(LineShell):
         try:
             return BUILTINS[name].run(self, words)
         except NotFound as error:
-            raise NotFound(f"{error}{self._look_elsewhere(error.name)}") from None
+            advice = self._look_elsewhere(error.name) or self._advise_quotes(words)
+            raise NotFound(f"{error}{advice if error.name else ''}") from None
 
     def _look_elsewhere(self, name: str) -> str:
         places = find_elsewhere(self.state.node, name) if name else []
@@ -242,17 +243,35 @@ class DeploymentShell(LineShell):
         if places := self._look_elsewhere(word):
             return places
         if not error.name:
-            return ""
-        node = self.state.node
-        actions = Inspector(node).get_actions(include_private=False)
-        # A name with blanks has to be quoted; who sees it in a list types it as it stands there.
-        line = "".join(f"{each.text} " for each in words)
-        for action in actions:
-            if " " in action.name and f"{action.name} ".startswith(line[: len(action.name) + 1]):
-                return f" Quote the name of an action with blanks: {quote(action.name)}"
+            return self._advise_inspecting(words)
+        if advice := self._advise_quotes(words):
+            return advice
         if "Did you mean" in str(error):
             return ""
         return did_you_mean(word, [*BUILTINS, *self.state.aliases])
+
+    def _advise_inspecting(self, words: Sequence[Token]) -> str:
+        from .members import find_member
+
+        texts = [word.text for word in words]
+        try:
+            member = find_member(self.state.node, texts)
+        except NotFound:
+            return ""
+        is_shown = member.kind in ("property", "query")
+        return f"; --inspect {' '.join(texts)} shows it" if is_shown else ""
+
+    def _advise_quotes(self, words: Sequence[Token]) -> str:
+        # A name with blanks has to be quoted; who sees it in a list types it as it stands there.
+        line = "".join(f"{word.text} " for word in words)
+        for action in Inspector(self.state.node).get_actions(include_private=False):
+            if (
+                " " in action.name
+                and line
+                and f"{action.name} ".startswith(line[: len(action.name) + 1])
+            ):
+                return f" Quote the name of an action with blanks: {quote(action.name)}"
+        return ""
 
     @contextlib.contextmanager
     def _proposing(self, target: Target) -> Iterator[None]:

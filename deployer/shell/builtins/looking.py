@@ -42,7 +42,7 @@ def find(shell: DeploymentShell, words: Sequence[Token]) -> int:
     pattern = words[0].text if words else ""
     found = find_in(root, pattern)
     _show_paged(shell, list_found(found, get_style(shell.pty)))
-    if not found and pattern:
+    if not found and pattern and shell.pty.is_interactive:
         shell.show_error(f"Nothing below has {pattern!r} in its name or in what is said of it")
     return Status.DONE if found else Status.FAILED
 
@@ -64,9 +64,9 @@ def help(shell: DeploymentShell, words: Sequence[Token]) -> None:
             member = find_member(shell.state.node, texts)
         except NotFound as error:
             hint = did_you_mean(texts[0], BUILTINS) if len(texts) == 1 else ""
-            raise NotFound(
-                str(error) if "Did you mean" in str(error) else f"{error}{hint}"
-            ) from None
+            if "Did you mean" in str(error):
+                raise
+            raise NotFound(f"{error}{hint}", error.name) from None
         shell.show(describe_member(member, " ".join(texts), style))
 
 
