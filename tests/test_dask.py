@@ -16,6 +16,7 @@ import pytest
 import waiting
 from conftest import in_ci
 from deployer.exceptions import NodeUsageError, ParallelActionException, WorkerLost
+from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env, claims, shards
 from deployer.parallel import Interrupted, RunOptions
 from deployer.pseudo_terminal import DummyPty
@@ -60,8 +61,10 @@ def executor(client: Any) -> Iterator[Executor]:
 
 
 def site(executor: Executor, pty: DummyPty | None = None, **options: Any) -> Any:
-    """The tree, of which each shard has two hosts."""
-    return Env(Site(), pty, options=RunOptions(executor=executor, shard_size=2, **options))
+    """The tree, of which each shard has two hosts; what runs is logged."""
+    logger = LoggerInterface()
+    logger.attach(DefaultLogger())
+    return Env(Site(), pty, logger, options=RunOptions(executor=executor, shard_size=2, **options))
 
 
 def get_pid(directory: Path, slug: str) -> int:

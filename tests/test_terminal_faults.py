@@ -60,7 +60,7 @@ RAW = """
 def test_a_signal_that_ends_the_process_leaves_the_terminal_as_it_was(tmp_path, mode, number):
     with open_program(tmp_path, RAW, mode) as screen:
         screen.wait_for(lambda lines: any("within" in line for line in lines))
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
         screen.process.send_signal(number)
         assert screen.wait_for_end() == -number
         assert has_line_mode(screen)
@@ -70,7 +70,7 @@ def test_a_signal_at_a_question_for_a_secret_leaves_an_echo(tmp_path):
     program = "from deployer.pseudo_terminal import Pty; Pty().ask_secret('Secret: ')"
     with open_program(tmp_path, program) as screen:
         screen.wait_for("Secret:")
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
         screen.process.terminate()
         assert screen.wait_for_end() == -signal.SIGTERM
         assert has_line_mode(screen)
@@ -84,7 +84,7 @@ def test_a_command_on_a_host_is_no_obstacle(tmp_path):
     """
     with open_program(tmp_path, program) as screen:
         screen.wait_for("within")
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
         screen.process.terminate()
         assert screen.wait_for_end() == -signal.SIGTERM
         assert has_line_mode(screen)
@@ -110,7 +110,7 @@ def test_whoever_handles_the_signal_still_does(tmp_path):
         screen.wait_for(lambda lines: any("within" in line for line in lines))
         screen.process.terminate()
         screen.wait_for(lambda lines: any("again" in line for line in lines))
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
         screen.type("x")
         screen.wait_for(lambda lines: any("handled True" in line for line in lines))
         assert screen.wait_for_end() == 0
@@ -277,7 +277,7 @@ def test_a_signal_while_a_line_is_typed_leaves_the_terminal_as_it_was(tmp_path, 
         screen.wait_for("root >")
         screen.type("half")
         screen.wait_for("root > half")
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
         send_until(screen, number, lambda: screen.process.poll() is not None)
         assert screen.wait_for_end() == -number
         assert has_line_mode(screen)
@@ -371,7 +371,7 @@ def test_ctrl_z_stops_and_fg_goes_on_with_the_line(tmp_path, library, line, need
         assert "typed at the shell" in lines
         screen.type(" line\n")
         screen.wait_for(lambda lines: f"got {line} line" in "".join(lines))
-        assert not has_line_mode(screen)
+        until(lambda: not has_line_mode(screen))
 
 
 # Row 48: no terminal on one side, or on both

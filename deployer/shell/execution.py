@@ -61,8 +61,8 @@ class Outcome(NamedTuple):
         statuses = {_get_status(error) for error in leaf_errors(self.error)}
         several = find_several(self.error)
         if several is not None and several.results:
-            # Some hosts were reached.
-            statuses.discard(Status.UNREACHABLE)
+            # Some hosts were reached, so that this is the failure of others.
+            statuses = {Status.FAILED if s == Status.UNREACHABLE else s for s in statuses}
         return statuses.pop() if len(statuses) == 1 else Status.FAILED
 
 

@@ -179,10 +179,7 @@ class DeploymentShell(LineShell):
         """Return the exit status of a run; what it raises is shown."""
         try:
             return run()
-        except (LineError, UsageError) as error:
-            self.show_error(str(error))
-            return Status.WRONG_USE
-        except NotFound as error:
+        except (LineError, NotFound, UsageError) as error:
             self.show_error(str(error))
             return Status.WRONG_USE
         except (Exception, KeyboardInterrupt) as error:
