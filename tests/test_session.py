@@ -6,43 +6,20 @@ import re
 
 import pytest
 
-from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env
-from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
 from deployer.shell.aliases import Aliases
 from deployer.shell.builtins import BUILTINS
 from session_tree import SCRIPT, Site
+from shell_session import Session
 from terminals import Screen, open_terminal, run_in_terminal
 
 pytestmark = pytest.mark.machine
 
 
-class Session:
-    """A shell without a terminal."""
-
-    def __init__(self, confirms=True):
-        self.pty = DummyPty()
-        logger = LoggerInterface()
-        logger.attach(DefaultLogger(self.pty.stderr))
-        self.shell = DeploymentShell(Env(Site(), self.pty, logger), confirms=confirms)
-        self.status = 0
-
-    def run(self, *lines):
-        """Return what the lines write."""
-        before = len(self.pty.get_output())
-        for line in lines:
-            self.status = self.shell.run_line(line)
-        return self.pty.get_output()[before:]
-
-    def complete(self, line):
-        """Return the completions, each with what follows it."""
-        return [c.text + c.append for c in self.shell.complete(line, len(line))]
-
-
 @pytest.fixture
 def session():
-    return Session()
+    return Session(Site, logs=True)
 
 
 # Before something runs in production

@@ -7,41 +7,17 @@ import re
 import pytest
 
 from deployer.host import LocalHost
-from deployer.inspection import Inspector
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
+from shell_session import Session
 from shell_tree import SCRIPT, Tree
 from terminals import run_in_terminal
 
 
-class Session:
-    """A shell without a terminal."""
-
-    def __init__(self):
-        self.pty = DummyPty()
-        self.shell = DeploymentShell(Env(Tree(), self.pty), confirms=False)
-        self.status = 0
-
-    def run(self, *lines):
-        """Return what the lines write."""
-        before = len(self.pty.get_output())
-        for line in lines:
-            self.status = self.shell.run_line(line)
-        return self.pty.get_output()[before:]
-
-    @property
-    def place(self):
-        return Inspector(self.shell.state.node).get_full_name()
-
-    def complete(self, line):
-        """Return the completions, each with what follows it."""
-        return [c.text + c.append for c in self.shell.complete(line, len(line))]
-
-
 @pytest.fixture
 def session():
-    return Session()
+    return Session(Tree, confirms=False)
 
 
 # Walking
