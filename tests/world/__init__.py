@@ -85,6 +85,8 @@ class World:
             input=input,
             capture_output=True,
             encoding="utf-8",
+            # Names of files may be anything.
+            errors="surrogateescape",
         )
         if check and completed.returncode:
             raise AssertionError(f"{argv} ended with {completed.returncode}:\n{completed.stderr}")
