@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any
@@ -64,13 +65,16 @@ def _open_processes(count: int | None) -> Iterator[Executor]:
     try:
         yield executor
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        # In a thread, as it waits for the workers; a second one would not, and Python's own end
+        # would then trip over what is closed meanwhile.
+        closing = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True})
+        closing.start()
         # Something runs in them when only this process was interrupted: it ends its commands.
         for worker in multiprocessing.active_children():
             if worker not in others and worker.pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGINT)
-        executor.shutdown()
+        closing.join()
 
 
 @contextlib.contextmanager
