@@ -188,33 +188,18 @@ def run_in_terminal(
     **environment: str,
 ) -> Iterator[Screen]:
     """Run a Python script in a terminal."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "PAGER")}
-    process = subprocess.Popen(
-        # -u would not do: readline writes through the C library.
-        [sys.executable, str(script), *arguments],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT), **environment},
-        # The terminal is its controlling one, so that Ctrl-C reaches it.
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        start_new_session=True,
-    )
-    os.close(slave)
-    try:
-        yield Screen(process, master, rows, columns)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+    # -u would not do: readline writes through the C library.
+    command = [sys.executable, str(script), *arguments]
+    environment = {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment}
+    with run_command_in_terminal(command, None, environment, rows, columns) as screen:
+        yield screen
 
 
 @contextmanager
 def run_command_in_terminal(
     command: Sequence[str],
-    folder: Path,
+    folder: Path | None,
     environment: Mapping[str, str],
     rows: int = 24,
     columns: int = 80,
@@ -228,7 +213,8 @@ def run_command_in_terminal(
         stdout=slave,
         stderr=slave,
         cwd=folder,
-        env={**environment, "TERM": "xterm"},
+        env={"TERM": "xterm", **environment},
+        # The terminal is its controlling one, so that Ctrl-C reaches it.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         start_new_session=True,
     )

@@ -44,14 +44,14 @@ def open_program(folder, program, *arguments, **how):
 # Row 47: in raw mode
 
 RAW = """
-    import os, sys, time
+    import os, signal, sys
     from deployer.pseudo_terminal import Pty
     pty = Pty()
     print("before", flush=True)
     with getattr(pty, sys.argv[1])():
         print("within", flush=True)
         while True:
-            time.sleep(100)
+            signal.pause()
 """
 
 
@@ -92,17 +92,13 @@ def test_a_command_on_a_host_is_no_obstacle(tmp_path):
 
 def test_whoever_handles_the_signal_still_does(tmp_path):
     program = """
-        import signal, time
+        import signal
         from deployer.pseudo_terminal import Pty
         pty = Pty()
-        handled = []
-        signal.signal(signal.SIGTERM, lambda *_: handled.append(1))
+        signal.signal(signal.SIGTERM, lambda *_: print("again", flush=True))
         handler = signal.getsignal(signal.SIGTERM)
         with pty.raw_mode():
             print("within", flush=True)
-            while not handled:
-                time.sleep(0.01)
-            print("again", flush=True)
             pty.stdin.read(1)
         print("handled", signal.getsignal(signal.SIGTERM) is handler)
     """
@@ -119,12 +115,12 @@ def test_whoever_handles_the_signal_still_does(tmp_path):
 
 def test_whoever_ends_by_an_exception_has_the_terminal_restored(tmp_path):
     program = """
-        import signal, sys, time
+        import signal, sys
         from deployer.pseudo_terminal import Pty
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
         with Pty().raw_mode():
             print("within", flush=True)
-            time.sleep(100)
+            signal.pause()
     """
     with open_program(tmp_path, program) as screen:
         screen.wait_for(lambda lines: any("within" in line for line in lines))

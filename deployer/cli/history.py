@@ -172,6 +172,7 @@ def _opened_to_append(path: str) -> Iterator[int]:
             if is_ready or is_late:
                 yield fd
                 return
+        # flock has no deadline of its own, and nothing tells that the file was replaced.
         time.sleep(0.01)
 
 

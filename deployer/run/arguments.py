@@ -76,8 +76,6 @@ def _count_options(words: Sequence[str], options: Iterable[OptionSpec]) -> int:
 def _separate(words: Sequence[str], spec: CommandSpec) -> tuple[list[str], list[str]]:
     """Return the options of a command with their values, and its other words."""
     options = (*spec.options, *GLOBAL_OPTIONS)
-    # How many words there are before those that are for somebody else, options and all.
-    own = {"action": 0, "node-and-command": 1}.get(spec.words, len(words))
     given: list[str] = []
     others: list[str] = []
     while True:
@@ -86,7 +84,7 @@ def _separate(words: Sequence[str], spec: CommandSpec) -> tuple[list[str], list[
         words = words[count:]
         if words[:1] == ["--"]:
             return given, [*others, *words[1:]]
-        if len(others) == own or not words:
+        if len(others) == spec.own_words or not words:
             return given, [*others, *words]
         others.append(words[0])
         words = words[1:]

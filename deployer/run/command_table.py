@@ -65,6 +65,13 @@ class CommandSpec(NamedTuple):
     #: action, a property or a query), ``shell``, or nothing.
     words: str = ""
 
+    @property
+    def own_words(self) -> int | None:
+        """How many words are the command's own: those that follow are for somebody else, options
+        and all. None when all of them are.
+        """
+        return {"action": 0, "node-and-command": 1}.get(self.words)
+
 
 _NON_INTERACTIVE = OptionSpec(
     ("--non-interactive",),

@@ -47,9 +47,6 @@ _CHOICES = {
     "format": dict.fromkeys(GRAPH_FORMATS, ""),
 }
 
-# How many words of a command are its own: those that follow are for somebody else, options and all.
-_OWN_WORDS = {"action": 0, "node-and-command": 1}
-
 
 class Paths(StrEnum):
     """What a shell completes by itself."""
@@ -174,7 +171,7 @@ class _Line(NamedTuple):
             return self._read_option(word)
         if not self.command:
             return self._replace(command=word)
-        own = _OWN_WORDS.get(self.spec.words) if self.spec else None
+        own = self.spec.own_words if self.spec else None
         return self._replace(words=(*self.words, word), is_closed=len(self.words) == own)
 
     def _read_option(self, word: str) -> _Line:
