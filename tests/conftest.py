@@ -105,7 +105,8 @@ def new_ssh_host(
     def new_ssh_host(
         user: str = "deploy", server: Server = sshd, name: str = "Remote", **attributes: Any
     ) -> type[SSHHost]:
-        need(Path(SHELLS[user]).name)
+        if user in SHELLS:
+            need(Path(SHELLS[user]).name)
         number = len(list(tmp_path.glob("ssh_config_*")))
         known_hosts = tmp_path / f"known_hosts_{number}"
         known_hosts.write_text(f"[{server.address}]:{server.port} {server.host_key}\n")
@@ -134,6 +135,14 @@ def new_ssh_host(
 def ssh_host(new_ssh_host: Callable[..., type[SSHHost]]) -> type[SSHHost]:
     """Make a class for the user `deploy`, who may use sudo with a password."""
     return new_ssh_host()
+
+
+@pytest.fixture(params=["root", "deploy"])
+def admin_host(
+    request: pytest.FixtureRequest, new_ssh_host: Callable[..., type[SSHHost]]
+) -> type[SSHHost]:
+    """Make a class for whoever sets machines up: root, and a user with sudo and a password."""
+    return new_ssh_host(request.param)
 
 
 @pytest.fixture(params=["local", "ssh"])

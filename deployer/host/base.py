@@ -112,6 +112,12 @@ class Host(FileAccess, PortForwarding):
     def _open_channel(self, line: str, in_pty: bool) -> AbstractContextManager[Channel]:
         """Start a shell line, and give its channel."""
 
+    def _execute(self, command: str, **options: Any) -> RunResult:
+        """Carry out a command, and return what it gave; see :func:`~.execution.execute`."""
+        from . import execution
+
+        return execution.execute(self, command, **options)
+
     def _wants_terminal(self, silent: bool) -> bool:
         """Whether a command runs in a terminal when its caller does not say."""
         return self.pty.is_interactive and not silent
@@ -207,8 +213,6 @@ class Host(FileAccess, PortForwarding):
         :param timeout: seconds after which the command is ended, with CommandTimeout. All that it
             started ends with it, but for what left its session (``setsid``).
         """
-        from . import execution
-
         sandbox = sandbox or self.is_sandbox
         use_sudo = use_sudo or user is not None
         if interactive is None:
@@ -223,8 +227,7 @@ class Host(FileAccess, PortForwarding):
             sandbox=sandbox,
             interactive=interactive,
         ) as entry:
-            result = execution.execute(
-                self,
+            result = self._execute(
                 command,
                 # Root needs no sudo to be root, and a small system may have none.
                 sudo=use_sudo and not (user in (None, "root") and self.get_username() == "root"),

@@ -1,0 +1,66 @@
+"""What a node has changed on its host: returned to its caller, and told to the loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ... import printing
+from ...host import RunResult
+
+__all__ = ["Changes", "ask", "report"]
+
+
+class Changes(tuple[str, ...]):
+    """What an action has changed, a short text for each thing; false when it changed nothing.
+
+    So that what depends on it is done when it has to be::
+
+        if self.config.setup():
+            self.service.reload()
+
+    In a sandbox, it is what would have been changed.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, changes: Iterable[str] = ()) -> Changes:
+        return super().__new__(cls, changes)
+
+    def __add__(self, other: Iterable[str]) -> Changes:  # type: ignore[override]
+        return Changes((*self, *other))
+
+    def __str__(self) -> str:
+        return "\n".join(self)
+
+
+def report(node: Any, *changes: str) -> Changes:
+    """Tell the loggers what a node has changed on its host, and return that.
+
+    :param changes: what was done, as in ``"wrote /etc/motd"``.
+    """
+    host = node.host
+    # What shows the output of several hosts says by itself whose it is.
+    name = "" if host.slug == printing.get_owner() else f"{host.slug} | "
+    end = "  (sandbox)" if host.is_sandbox else ""
+    for change in changes:
+        host.logger.log_message(f"{name}{change}{end}")
+    return Changes(changes)
+
+
+def ask(node: Any, command: str, use_sudo: bool = False, user: str | None = None) -> RunResult:
+    """Run a command that changes nothing on the host of a node, and return what it gave.
+
+    It runs outside the context, in a sandbox as well, unseen; its exit status is the caller's to
+    look at.
+    """
+    host = node.host.host_class(node.host.pty)
+    result: RunResult = host.run(
+        command,
+        use_sudo=use_sudo,
+        user=user,
+        interactive=False,
+        silent=True,
+        ignore_exit_status=True,
+    )
+    return result
