@@ -20,10 +20,12 @@ ENVIRONMENT = ROOT / ".tox" / "run"
 
 # Programs that tests run, and what Debian calls their packages.
 PACKAGES = {
+    "crontab": "cron",
     "dash": "dash",
     "dot": "graphviz",
     "fish": "fish",
     "git": "git",
+    "hg": "mercurial",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "ps": "procps",
@@ -31,6 +33,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "sudo": "sudo",
+    "supervisord": "supervisor",
     "tcsh": "tcsh",
     "tmux": "tmux",
     "vi": "vim-tiny",
@@ -83,12 +86,15 @@ def make_environment() -> None:
     say("Making .tox/run")
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     subprocess.check_call([sys.executable, "-m", "venv", str(ENVIRONMENT)])
-    subprocess.check_call([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", "tox>=4.11"])
+    # With uv, the environments of tox take seconds.
+    tools = ["tox>=4.11", "tox-uv>=1.11"]
+    subprocess.check_call([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", *tools])
 
 
 def tox_environment() -> dict[str, str]:
     """Return our environment, in which tox finds the interpreters that pyenv keeps, if it does."""
-    environment = dict(os.environ)
+    # uv brings certificates of its own, and interpreters; those of the machine are what is tested.
+    environment = {"UV_NATIVE_TLS": "1", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
     if shutil.which("pyenv"):
         root = subprocess.check_output(["pyenv", "root"], text=True).strip()
         kept = map(str, sorted(Path(root, "versions").glob("3.*/bin")))
