@@ -14,7 +14,10 @@ docs = ["sphinx>=7"]
 lint = ["ruff>=0.6"]
 types = ["basedpyright>=1.20", "mypy>=1.11", "types-paramiko"]
 dask = ["distributed>=2024.1"]
+jinja2 = ["jinja2>=3.1"]
 test = [
+    *jinja2,
+    "asciinema>=2.4",
     "hypothesis>=6",
     "mypy>=1.11",
     "pyte>=0.8",
@@ -36,6 +39,7 @@ setup(
     extras_require={
         "dask": dask,
         "docs": docs,
+        "jinja2": jinja2,
         "lint": lint,
         "test": test,
         "types": types,
@@ -43,6 +47,8 @@ setup(
     },
     packages=find_packages(include=["deployer", "deployer.*"]),
     package_data={"deployer": ["py.typed"], "deployer.run.commands": ["completion.*sh"]},
+    # Fixtures for those who test their deployments.
+    entry_points={"pytest11": ["deployer = deployer.testing.plugin"]},
     zip_safe=False,
     classifiers=[
         "Development Status :: 4 - Beta",

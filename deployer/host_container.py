@@ -84,9 +84,12 @@ def _on_each(
 ) -> Callable[Concatenate[HostsContainer, P], list[T]]:
     """Make the method of a container that does the same as one of Host, on all hosts at once."""
 
+    # By its name, here and below: a kind of host may do it in a way of its own.
+    name = method.__name__
+
     def on_each(self: HostsContainer, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
-        title = " ".join([method.__name__, *map(str, args[:1])])
-        return self._run_on_each(redact(title), lambda host: method(host, *args, **kwargs))
+        title = " ".join([name, *map(str, args[:1])])
+        return self._run_on_each(redact(title), lambda host: getattr(host, name)(*args, **kwargs))
 
     functools.update_wrapper(on_each, method)
     return on_each
@@ -101,7 +104,7 @@ def _in_each(
     def in_each(self: _Container, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
         with ExitStack() as stack:
             for host in self._hosts.values():
-                stack.enter_context(method(host, *args, **kwargs))
+                stack.enter_context(getattr(host, method.__name__)(*args, **kwargs))
             yield
 
     functools.update_wrapper(in_each, method)
@@ -114,7 +117,8 @@ def _on_one(
     """Make the method of a container of one host that does the same on it."""
 
     def on_one(self: HostContainer, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return method(self._host, *args, **kwargs)
+        result: T = getattr(self._host, method.__name__)(*args, **kwargs)
+        return result
 
     functools.update_wrapper(on_one, method)
     return on_one

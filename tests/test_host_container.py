@@ -165,6 +165,18 @@ def test_one_host_is_neither_none_nor_two(hosts: tuple[type[Host], ...]) -> None
         HostContainer({"host": hosts})
 
 
+def test_a_kind_of_host_does_things_in_its_own_way() -> None:
+    class Odd(LocalHost):
+        def has_command(self, name: str) -> bool:
+            return name == "odd"
+
+    hosts = HostsContainer({"role": (Odd, LocalHost)})
+    assert hosts.has_command("odd") == [True, False]
+    assert hosts[0].has_command("odd")
+    assert hosts.get_home_directory() == [hosts[1].get_home_directory()] * 2
+    assert hosts[1].get_home_directory() == LocalHost().get_home_directory()
+
+
 def test_one_of_several_is_in_its_roles_and_context() -> None:
     container = HostsContainer.from_definition(Hosts)
     with container.cd("/usr"):

@@ -208,7 +208,8 @@ class EnvAction(_Wrapper):
     def _run_in_cells(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         options = self._get_options()
         cells = self._select_cells(options)
-        if options.executor is not None:
+        # What stands in for hosts is in this process, and in no other.
+        if options.executor is not None and self._env._node_replace_host is None:
             # Imported here: most runs stay in this process.
             from .shards import run_in_shards
 
@@ -256,14 +257,13 @@ class EnvAction(_Wrapper):
 
         def run_in_cell(pty: Pty) -> Any:
             # A thread shares no hosts with any other.
-            own = type(cell)(
-                cell._node_bare, pty, logger, cell._node_is_sandbox, options.within_a_job()
-            )
+            own = cell._node_copy(cell._node_bare, options.within_a_job(), pty, logger)
             for hosts in contexts:
                 own.hosts.take_contexts(hosts)
             return self._in(own)._run(args, kwargs)
 
-        return Job(name, run_in_cell, get_cell_hosts(cell._node_bare)[-1:])
+        hosts = cell._node_replace_hosts(get_cell_hosts(cell._node_bare)[-1:])
+        return Job(name, run_in_cell, hosts)
 
     def _choose_cell(self) -> Env:
         if next(iter_isolations(self.node), None) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from ..exceptions import NodeUsageError
@@ -40,6 +40,8 @@ class Env:
     :param logger: sees what is run; nobody does, when not given.
     :param is_sandbox: True to only check and show what would be run.
     :param options: how what runs in parallel is carried out.
+    :param replace_host: gives the class that stands in for a host of the tree, with the same slug,
+        and the same class each time; see :class:`deployer.testing.FakeTree`.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class Env:
         "_node_is_sandbox",
         "_node_logger",
         "_node_pty",
+        "_node_replace_host",
     )
 
     _node_bare: Node
@@ -62,6 +65,7 @@ class Env:
     _node_envs: dict[Node, Env]
     _node_host: HostContainer | None
     _node_hosts: HostsContainer | None
+    _node_replace_host: Callable[[type[Host]], type[Host]] | None
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Env:
         logger: LoggerInterface | None = None,
         is_sandbox: bool = False,
         options: RunOptions | None = None,
+        replace_host: Callable[[type[Host]], type[Host]] | None = None,
     ) -> None:
         if not isinstance(type(node), NodeBase):
             raise NodeUsageError(f"Env() takes a node, not {node!r}{_show_remedy(node)}")
@@ -84,6 +89,7 @@ class Env:
         self._node_set("_node_envs", {node: self})
         self._node_set("_node_host", None)
         self._node_set("_node_hosts", None)
+        self._node_set("_node_replace_host", replace_host)
 
     @classmethod
     def default_from_node(cls, node: Node) -> Env:
@@ -151,7 +157,7 @@ class Env:
 
     def __getitem__(self, key: object) -> Env:
         """Return a cell: by index, slug, Host class or host, or a tuple for nested arrays."""
-        return self._node_env_of(self._node_bare[key])
+        return self._node_env_of(self._node_bare[self._node_find_key(key)])
 
     def __iter__(self) -> Iterator[Env]:
         """Give the cells in order; a node that is no array gives itself."""
@@ -216,8 +222,21 @@ class Env:
             self._node_envs[node] = env
         return env
 
-    def _node_copy(self, node: Node, options: RunOptions | None) -> Env:
-        return Env(node, self._node_pty, self._node_logger, self._node_is_sandbox, options)
+    def _node_copy(
+        self,
+        node: Node,
+        options: RunOptions | None,
+        pty: Pty | None = None,
+        logger: LoggerInterface | None = None,
+    ) -> Env:
+        return Env(
+            node,
+            pty if pty is not None else self._node_pty,
+            logger if logger is not None else self._node_logger,
+            self._node_is_sandbox,
+            options,
+            self._node_replace_host,
+        )
 
     def _node_with_options(self, options: RunOptions) -> Env:
         """Return the same node with other options, on hosts in the same contexts."""
@@ -238,12 +257,28 @@ class Env:
     def _node_select_hosts(self) -> Mapping[str, tuple[type[Host], ...]]:
         roles = get_roles(self._node_bare)
         wanted = self._node_options.hosts
-        if wanted is None:
+        if wanted is None and self._node_replace_host is None:
             return roles
         return {
-            role: tuple(host for host in hosts if wanted.matches(host.slug))
+            role: self._node_replace_hosts(
+                host for host in hosts if wanted is None or wanted.matches(host.slug)
+            )
             for role, hosts in roles.items()
         }
+
+    def _node_replace_hosts(self, hosts: Iterable[type[Host]]) -> tuple[type[Host], ...]:
+        """Return what stands in for hosts of the tree, or these themselves."""
+        replace = self._node_replace_host
+        return tuple(hosts) if replace is None else tuple(map(replace, hosts))
+
+    def _node_find_key(self, key: object) -> object:
+        """Return the key of a cell of the bare tree."""
+        if self._node_replace_host is None:
+            return key
+        if isinstance(key, tuple):
+            return tuple(map(self._node_find_key, key))
+        # The tree knows nothing of what stands in for its hosts, but the names are the same.
+        return getattr(key, "slug", key)
 
     def _node_bind_child(self, attribute: ChildNodeDescriptor) -> Env:
         return self._node_env_of(self._node_bare._node_bind_child(attribute))

@@ -61,7 +61,7 @@ class _ReportedAction(EnvAction):
 
         env, node = self._env, self.node
         # The one host that the action is about, if it is about one.
-        host = get_cell_hosts(node)[-1:]
+        host = env._node_replace_hosts(get_cell_hosts(node)[-1:])
         name = get_cell_name(node) if host else ""
         if not host and node._node_is_isolated and len(env.hosts) == 1:
             host = tuple(env.hosts.get_hosts())
@@ -74,9 +74,7 @@ class _ReportedAction(EnvAction):
         )
 
         def run_in(pty: Pty) -> Any:
-            own = type(env)(
-                node, pty, env._node_logger, env._node_is_sandbox, env._node_given_options
-            )
+            own = env._node_copy(node, env._node_given_options, pty)
             if env._node_hosts is not None:
                 own.hosts.take_contexts(env._node_hosts)
             return _by_cell_name(EnvAction(own, self.action)(*args, **kwargs))

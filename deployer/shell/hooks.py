@@ -26,7 +26,12 @@ def list_hook_values(node: Env, parameter: str, text: str) -> Iterator[tuple[str
     if not inspector.has_action(name):
         return None
     action = inspector.get_action(name)
-    quiet = Env(node._node_bare, is_sandbox=node._node_is_sandbox, options=node._node_given_options)
+    quiet = Env(
+        node._node_bare,
+        is_sandbox=node._node_is_sandbox,
+        options=node._node_given_options,
+        replace_host=node._node_replace_host,
+    )
     takes_text = bool(read_parameters(action))
     found = action.action.function(quiet, *([text] if takes_text else []))
     return _as_pairs(found)
