@@ -140,6 +140,31 @@ class Console:
         named = [(cell.name, cell.node) for cell in cells]
         return self.select(f"Select a host of {_inspect(node).get_full_name()}", named)
 
+    def select_host(self, node: Any) -> Any:
+        """Ask for one of the hosts that a node (an Env) runs on, and return its container.
+
+        Nobody is asked when there is only one; those of the role ``host`` come before all others.
+
+        :raises NodeUsageError: when there are none.
+        """
+        cell = self.select_node_isolation(node)
+        hosts = cell.hosts.filter("host") if "host" in cell.hosts.roles else cell.hosts
+        if len(hosts) < 2:
+            return hosts[0] if hosts else cell.host  # Which says why there is none.
+        named = [(host.slug, host) for host in hosts]
+        return self.select(f"Select a host of {_inspect(node).get_full_name()}", named)
+
+    def open_shell(self, node: Any, use_sudo: bool = False) -> None:
+        """Hand the terminal to a shell on the host of a node (an Env), until it ends.
+
+        :param use_sudo: have it be root's.
+        :raises NoInput: when there is no terminal.
+        """
+        host = self.select_host(node)
+        if not host.pty.is_interactive:
+            raise NoInput(f"a shell on {host.slug} needs a terminal, and there is none")
+        host.start_interactive_shell(use_sudo=use_sudo)
+
     def select(self, prompt: str, options: Sequence[tuple[str, T]]) -> T:
         """Ask for one of many options, by its number in a list or by its name.
 

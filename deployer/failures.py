@@ -16,6 +16,7 @@ from .exceptions import (
     ParallelActionException,
     ParallelExecCommandFailed,
 )
+from .secret import redact
 from .utils.string_utils import tidy_path
 
 if TYPE_CHECKING:
@@ -81,20 +82,27 @@ def _describe_leaf(error: BaseException, with_output: bool) -> str:
         case KeyboardInterrupt():
             # Of several hosts, it says which of them were done.
             is_told = getattr(error, "was_shown", False) or not str(error)
-            return "Interrupted" if is_told else f"Interrupted ({error})"
+            return ("Interrupted" if is_told else f"Interrupted ({error})") + _add_notes(error)
         case SystemExit():
             return f"The action asked to end the program (status {error.code})"
         case ExecCommandFailed():
             text = _describe_command(error, with_output)
         case NoInput():
-            return f"No answer: {error}"
+            return f"No answer: {error}" + _add_notes(error)
         case DeployerException():
             kind = type(error)
             text = str(error) if kind is DeployerException else f"{kind.__name__}: {error}"
         case _:
             return _describe_fault(error)
+    text += _add_notes(error)
     where = _get_place(error.__traceback__)
     return text + (f"\n  at {where}" if where else "")
+
+
+def _add_notes(error: BaseException) -> str:
+    """Return what else was noted on an error, to stand below it."""
+    notes = getattr(error, "__notes__", ())
+    return "".join(f"\n  {redact(str(note))}" for note in notes)
 
 
 def _describe_command(error: ExecCommandFailed, with_output: bool) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from .exceptions import DeployerException, NoInput
 from .pseudo_terminal import Pty
 
-__all__ = ["edit_text", "get_editor", "get_shell", "leaving_ctrl_c", "run_program"]
+__all__ = ["edit_text", "edited", "get_editor", "get_shell", "leaving_ctrl_c", "run_program"]
 
 
 def run_program(pty: Pty, command: Sequence[str], directory: str | None = None) -> int:
@@ -82,17 +82,34 @@ def edit_text(pty: Pty, text: str) -> str:
     :raises NoInput: away from a terminal.
     :raises DeployerException: when the editor cannot be run, or ends with an error.
     """
-    # Imported here, as it takes its time.
+    with edited(pty, "line.txt", text.encode(errors="surrogateescape")) as content:
+        return content.decode(errors="replace")
+
+
+@contextmanager
+def edited(pty: Pty, name: str, content: bytes) -> Iterator[bytes]:
+    """Give what a person makes of a content in the editor.
+
+    When the block fails, that is kept; a note of the error says where.
+
+    :param name: that of a file, which tells the editor what kind of text it is.
+    :raises NoInput: away from a terminal.
+    :raises DeployerException: when the editor cannot be run, or ends with an error.
+    """
+    # Imported here, as they take their time.
+    import shutil
     import tempfile
     from pathlib import Path
 
     if not pty.is_interactive:
-        raise NoInput("nothing can be edited: there is no terminal for an editor")
+        raise NoInput(f"{name} cannot be edited: there is no terminal for an editor")
     editor = get_editor()
     # In a directory of its own, where the editor's backup goes, too.
-    with tempfile.TemporaryDirectory(prefix="deployer-edit-") as folder:
-        path = Path(folder, "line.txt")
-        path.write_text(text, encoding="utf-8")
+    folder = tempfile.mkdtemp(prefix="deployer-edit-")
+    path = Path(folder, name)
+    is_work = False
+    try:
+        path.write_bytes(content)
         try:
             status = run_program(pty, [*editor, str(path)])
         except OSError as error:
@@ -100,6 +117,16 @@ def edit_text(pty: Pty, text: str) -> str:
                 f"the editor {editor[0]!r} cannot be run: {error.strerror}; "
                 "set $EDITOR to another one"
             ) from error
+        new = path.read_bytes()
+        is_work = new != content
         if status:
             raise DeployerException(f"the editor {editor[0]!r} ended with exit status {status}")
-        return path.read_text(encoding="utf-8", errors="replace")
+        yield new
+        is_work = False
+    except BaseException as error:
+        if is_work:
+            error.add_note(f"nothing is written; the text is kept in {path}")
+        raise
+    finally:
+        if not is_work:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -151,7 +151,7 @@ class Pty:
         with self._locked_to_ask(), self._line_mode(shown):
             try:
                 self.write(question)
-                line = self._read_typed_line()
+                line = self._read_typed_line(shown)
                 return None if line is None else Secret(line)
             finally:
                 if not shown:
@@ -169,6 +169,8 @@ class Pty:
     def read_line(self) -> str | None:
         """Return a line that somebody types, without its end; None at the end of the input."""
         line = self.stdin.readline()
+        if self.is_interactive:
+            note_shown(self.stdout, line)
         return line.removesuffix("\n") if line else None
 
     @contextlib.contextmanager
@@ -180,7 +182,7 @@ class Pty:
         finally:
             _asking.release()
 
-    def _read_typed_line(self) -> str | None:
+    def _read_typed_line(self, is_shown: bool = True) -> str | None:
         # Not from the stream: it may have been given more than a line, which it would keep.
         fd = self.stdin.fileno()
         poll = select.poll()
@@ -193,6 +195,8 @@ class Pty:
             if not data:
                 return None
             line += data
+        if is_shown:
+            note_shown(self.stdout, line)
         encoding = self.stdin.encoding or "utf-8"
         return line.removesuffix(b"\n").decode(encoding, errors="surrogateescape")
 
@@ -384,6 +388,16 @@ def write_text(stream: TextIO | None, text: str) -> None:
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
+
+
+def note_shown(stream: TextIO, data: str | bytes) -> None:
+    """Say what was shown on a stream without being written to it, as what somebody has typed.
+
+    It is for whatever stands in its place and records what is shown.
+    """
+    note = getattr(stream, "note_shown", None)
+    if note is not None:
+        note(data)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -51,7 +51,7 @@ class Query:
 
     __slots__ = ("_query_filename", "_query_line", "_query_operation")
 
-    def __init__(self, operation: _Operation) -> None:
+    def __init__(self, operation: Operation) -> None:
         # Where the query was written: the nearest frame outside of this module.
         frame = sys._getframe(1)
         while frame.f_code.co_filename == __file__ and frame.f_back is not None:
@@ -115,13 +115,13 @@ class Query:
 
 # The strengths of binding, as in Python's own grammar; an operand that binds less strongly than
 # the operator that it is used with is put in parentheses.
-_COMPARISON, _OR, _XOR, _AND, _SHIFT, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(10)
+_COMPARISON, _OR, _XOR, _AND, _SHIFT, _SUM, _PRODUCT, _SIGN, _POWER, ATOM = range(10)
 
 # What an operation evaluates to, and the results of its parts.
 _Evaluated = tuple[Any, list[QueryResult]]
 
 
-class _Operation:
+class Operation:
     """One step of a query: how it is evaluated and how it is written."""
 
     def evaluate(self, instance: object) -> _Evaluated:
@@ -132,15 +132,15 @@ class _Operation:
         raise NotImplementedError
 
 
-class _Itself(_Operation):
+class _Itself(Operation):
     def evaluate(self, instance: object) -> _Evaluated:
         return instance, []
 
     def source(self) -> tuple[str, int]:
-        return "Q", _ATOM
+        return "Q", ATOM
 
 
-class _Value(_Operation):
+class _Value(Operation):
     def __init__(self, value: object) -> None:
         self.value = value
 
@@ -149,10 +149,10 @@ class _Value(_Operation):
         return _resolve(self.value, instance, parts), parts
 
     def source(self) -> tuple[str, int]:
-        return f"Q({self.value!r})", _ATOM
+        return f"Q({self.value!r})", ATOM
 
 
-class _Function(_Operation):
+class _Function(Operation):
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
         self.function = function
@@ -161,10 +161,10 @@ class _Function(_Operation):
         return self.function, []
 
     def source(self) -> tuple[str, int]:
-        return self.name, _ATOM
+        return self.name, ATOM
 
 
-class _Attribute(_Operation):
+class _Attribute(Operation):
     def __init__(self, of: Query, name: str) -> None:
         self.of = of
         self.name = name
@@ -177,10 +177,10 @@ class _Attribute(_Operation):
         return getattr(of.result, self.name), [of]
 
     def source(self) -> tuple[str, int]:
-        return f"{_source(self.of, _ATOM)}.{self.name}", _ATOM
+        return f"{_source(self.of, ATOM)}.{self.name}", ATOM
 
 
-class _Ancestor(_Operation):
+class _Ancestor(Operation):
     def __init__(self, of: Query, wanted: str | type) -> None:
         self.of = of
         self.wanted = wanted
@@ -197,13 +197,13 @@ class _Ancestor(_Operation):
         raise LookupError(f"{of.result!r} has no parent of a class {self._name()}")
 
     def source(self) -> tuple[str, int]:
-        return f"{_source(self.of, _ATOM)}.parent({self._name()})", _ATOM
+        return f"{_source(self.of, ATOM)}.parent({self._name()})", ATOM
 
     def _name(self) -> str:
         return repr(self.wanted) if isinstance(self.wanted, str) else self.wanted.__name__
 
 
-class _Item(_Operation):
+class _Item(Operation):
     def __init__(self, of: Query, key: object) -> None:
         self.of = of
         self.key = key
@@ -220,10 +220,10 @@ class _Item(_Operation):
             shown = ":".join("" if part is None else repr(part) for part in parts)
         else:
             shown = repr(key)
-        return f"{_source(self.of, _ATOM)}[{shown}]", _ATOM
+        return f"{_source(self.of, ATOM)}[{shown}]", ATOM
 
 
-class _Call(_Operation):
+class _Call(Operation):
     def __init__(
         self, function: Query, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> None:
@@ -241,10 +241,10 @@ class _Call(_Operation):
     def source(self) -> tuple[str, int]:
         args = [repr(arg) for arg in self.args]
         args += [f"{name}={arg!r}" for name, arg in self.kwargs.items()]
-        return f"{_source(self.function, _ATOM)}({', '.join(args)})", _ATOM
+        return f"{_source(self.function, ATOM)}({', '.join(args)})", ATOM
 
 
-class _Unary(_Operation):
+class _Unary(Operation):
     def __init__(self, symbol: str, function: Callable[[Any], Any], operand: Query) -> None:
         self.symbol = symbol
         self.function = function
@@ -258,7 +258,7 @@ class _Unary(_Operation):
         return f"{self.symbol}{_source(self.operand, _SIGN)}", _SIGN
 
 
-class _Binary(_Operation):
+class _Binary(Operation):
     def __init__(
         self,
         symbol: str,
@@ -289,7 +289,7 @@ class _Binary(_Operation):
         return f"{left} {self.symbol} {right}", strength
 
 
-class _Logical(_Operation):
+class _Logical(Operation):
     """``&`` and ``|``: the right side is only evaluated when the left one does not decide."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 
 from .utils.string_utils import abbreviate, esc1, esc2
 
-__all__ = ["Secret", "knows_secrets", "redact", "shown_command", "without_frames"]
+__all__ = ["Secret", "count_complete", "knows_secrets", "redact", "shown_command", "without_frames"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,28 @@ def redact(text: str) -> str:
         if word in text:
             text = text.replace(word, _HIDDEN)
     return text
+
+
+def count_complete(text: str) -> int:
+    """Return how many characters of a text can be redacted by themselves.
+
+    The rest may be the beginning of a secret, or is a secret that overlaps such a beginning.
+    """
+    count = len(text)
+    for word in _words:
+        at = text.find(word[0], max(len(text) - len(word) + 1, 0))
+        while at >= 0 and not word.startswith(text[at:]):
+            at = text.find(word[0], at + 1)
+        if at >= 0:
+            count = min(count, at)
+    is_stable = False
+    while not is_stable:
+        is_stable = True
+        for word in _words:
+            at = text.find(word, max(count - len(word) + 1, 0), count + len(word) - 1)
+            if 0 <= at < count:
+                count, is_stable = at, False
+    return count
 
 
 def shown_command(command: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from canary import Canary
-from deployer.contrib.loggers import HistoryLogger
+from deployer.contrib.loggers import OnHostLogger
 from deployer.exceptions import ActionException, DeployerException
 from deployer.host import SSHHost
 from deployer.host_container import HostsContainer
@@ -76,7 +76,7 @@ class Uses:
             DefaultLogger(self._shown),
             IndentedDefaultLogger(self._shown),
             self._trace,
-            HistoryLogger(hosts, "~/history-of-the-canary"),
+            OnHostLogger("~/history-of-the-canary", hosts),
         ):
             self.logger.attach(logger)
         self.pty = DummyPty()

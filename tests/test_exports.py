@@ -55,7 +55,7 @@ EXPORTS = {
     "deployer.cli": "",
     "deployer.shell": "",
     "deployer.contrib.commands": "",
-    "deployer.contrib.loggers": "",
+    "deployer.contrib.loggers": "AsciicastRecorder JsonLinesLogger OnHostLogger",
     "deployer.contrib.nodes": "Config Lock LockHolder",
     "deployer.contrib.nodes.config": "Config",
     "deployer.contrib.nodes.lock": "Lock LockHolder",

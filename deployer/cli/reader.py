@@ -8,7 +8,7 @@ import sys
 from typing import Protocol, TextIO
 
 from ..console import Console
-from ..pseudo_terminal import Pty, write_text
+from ..pseudo_terminal import Pty, note_shown, write_text
 from .completion import Complete
 from .history import History
 
@@ -50,6 +50,8 @@ class PlainReader:
         line = self._stream.readline()
         if not line:
             raise EOFError
+        if self._output is not None:
+            note_shown(self._output, line)
         # Files from other systems end their lines in two characters.
         return line.removesuffix("\n").removesuffix("\r")
 

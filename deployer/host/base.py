@@ -226,6 +226,7 @@ class Host(FileAccess, PortForwarding):
             user=user,
             sandbox=sandbox,
             interactive=interactive,
+            host_class=type(self),
         ) as entry:
             result = self._execute(
                 command,
@@ -269,12 +270,19 @@ class Host(FileAccess, PortForwarding):
         )
 
     def start_interactive_shell(
-        self, command: str | None = None, initial_input: str | bytes | None = None
+        self,
+        command: str | None = None,
+        initial_input: str | bytes | None = None,
+        use_sudo: bool = False,
     ) -> None:
-        """Hand the terminal to a shell on the host (or to ``command``) until it ends."""
+        """Hand the terminal to a shell on the host (or to ``command``) until it ends.
+
+        :param use_sudo: have it be root's.
+        """
         shell = shlex.quote(self.shell) if self.shell else '"$SHELL"'
         self.run(
             command or f"exec {shell} -i",
+            use_sudo=use_sudo,
             interactive=True,
             ignore_exit_status=True,
             initial_input=initial_input,

@@ -92,6 +92,7 @@ class FileAccess(abc.ABC):
         encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = "\n",
+        permissions: int | None = None,
     ) -> RemoteFile:
         """Open a file on the host, as Python's own ``open`` does.
 
@@ -102,16 +103,18 @@ class FileAccess(abc.ABC):
         :param mode: ``r``, ``w``, ``a`` or ``x``, with ``b`` for bytes, and ``+`` for reading and
             writing, anywhere in the file.
         :param use_sudo: read or write as root; ``~`` stays the home of the login user. A new file
-            belongs to root and has the mode 644.
+            belongs to root and has the permissions 644.
         :param encoding: of text; UTF-8 by default.
         :param errors: what to do with what cannot be encoded or decoded; ``strict`` by default.
         :param newline: as for Python's ``open``; but by default, line ends are left as they are.
+        :param permissions: those of a new file (``0o600``), which it has from the first moment; one
+            that is there keeps its own.
         :raises RemoteFileError: also from the methods of the file.
         :raises ValueError: for a mode that is none.
         """
         from .opening import open_file
 
-        return open_file(self, path, mode, use_sudo, encoding, errors, newline)
+        return open_file(self, path, mode, use_sudo, encoding, errors, newline, permissions)
 
     def _run_as_root(self, script: str) -> str:
         from .command_stream import command_error

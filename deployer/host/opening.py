@@ -26,13 +26,14 @@ def open_file(
     encoding: str | None,
     errors: str | None,
     newline: str | None,
+    permissions: int | None,
 ) -> RemoteFile:
     """Return a file for a program to use; see :meth:`Host.open`."""
     return RemoteFile(
         path,
         mode,
         lambda stack: open_reader(host, path, use_sudo, stack)[0],
-        partial(open_writer, host, path, use_sudo, None),
+        partial(open_writer, host, path, use_sudo, permissions),
         partial(file_errors, host.slug, path, "read or write" if mode is None else _verb(mode)),
         encoding=encoding,
         encoding_errors=errors,

@@ -12,6 +12,7 @@ from ..secret import knows_secrets, redact
 
 # Imported once there is something to report: a terminal is opened, and completes, without.
 if TYPE_CHECKING:
+    from ..host import Host
     from .entries import Entry, FileEntry, ForkEntry, GroupEntry, RunEntry
 
 __all__ = ["DummyLoggerInterface", "Logger", "LoggerInterface"]
@@ -162,11 +163,14 @@ class LoggerInterface:
         user: str | None = None,
         sandbox: bool = False,
         interactive: bool = False,
+        host_class: type[Host] | None = None,
     ) -> Iterator[RunEntry]:
         """Report a command; the caller sets ``entry.exit_status`` before the block ends."""
         from .entries import RunEntry
 
-        run = RunEntry(host, redact(command), use_sudo, user, sandbox, interactive)
+        run = RunEntry(
+            host, redact(command), use_sudo, user, sandbox, interactive, host_class=host_class
+        )
         with self._report(run, "start_run", "end_run") as entry:
             yield entry
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 __all__ = ["Entry", "FileEntry", "ForkEntry", "GroupEntry", "RunEntry"]
 
@@ -51,6 +54,8 @@ class RunEntry(Entry):
     interactive: bool = False
     #: None while it runs, and when a signal ended it.
     exit_status: int | None = None
+    #: The host itself, for loggers that have to do with it: others may have the same name.
+    host_class: type[Host] | None = field(default=None, repr=False)
 
     @property
     def succeeded(self) -> bool:

@@ -124,6 +124,9 @@ GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
         "NAME",
         "executor",
     ),
+    OptionSpec(
+        ("--record",), "record what is shown, for asciinema play, in a new file", "FILE", "file"
+    ),
     OptionSpec(("--json",), "write what comes of it as one JSON object", default=False),
     OptionSpec(("-n", "--sandbox"), "check the syntax of commands, and run none", default=False),
     OptionSpec(("-y", "--yes"), "do not ask before something runs in production", default=False),

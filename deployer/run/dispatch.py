@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -45,14 +46,35 @@ def _dispatch(
 
         return _refuse(program, str(error), Status.WRONG_USE, wants_json(words))
     line = CommandLine(program, root, arguments, extra_loggers)
+    status = _call(line) if arguments.record is None else _record(line)
+    is_shell = not (arguments.command or arguments.list or arguments.version)
+    return None if is_shell and not status else status
+
+
+def _call(line: CommandLine) -> int:
     try:
-        status = _find_function(line)(line)
+        return _find_function(line)(line)
     except BrokenPipeError:
         raise
     except (Exception, KeyboardInterrupt) as error:
         return _fail(line, error)
-    is_shell = not (arguments.command or arguments.list or arguments.version)
-    return None if is_shell and not status else status
+
+
+def _record(line: CommandLine) -> int:
+    """Do what a command line says, and record what is shown meanwhile."""
+    # Imported here: hardly anybody records what is shown.
+    from ..contrib.loggers.asciicast import AsciicastRecorder
+
+    path = line.arguments.record
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(AsciicastRecorder(path))
+        except FileExistsError:
+            return _fail(line, WrongUse(f"--record: {path} is there already; it would be lost"))
+        except OSError as error:
+            reason = f"--record: {path} cannot be written: {error.strerror}"
+            return _fail(line, WrongUse(reason))
+        return _call(line)
 
 
 def _find_function(line: CommandLine) -> Callable[[CommandLine], int]:

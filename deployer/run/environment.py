@@ -110,7 +110,7 @@ def _make_rerun(line: CommandLine) -> Callable[[str], str] | None:
     def make_rerun(hosts: str) -> str:
         import shlex
 
-        options = [*_without_hosts(line.arguments.given), "--hosts", hosts]
+        options = [*_to_repeat(line.arguments.given), "--hosts", hosts]
         if command == "exec":
             return shlex.join([line.program, command, *options, words[0], "--", *words[1:]])
         end = ["--"] if words[0].startswith("-") else []
@@ -119,11 +119,13 @@ def _make_rerun(line: CommandLine) -> Callable[[str], str] | None:
     return make_rerun
 
 
-def _without_hosts(options: Sequence[str]) -> Iterator[str]:
-    """Give options as they were written, without ``--hosts``."""
+def _to_repeat(options: Sequence[str]) -> Iterator[str]:
+    """Give options as they were written, without ``--hosts``, and ``--record``, whose file is there
+    by then.
+    """
     words = iter(options)
     for word in words:
-        if word == "--hosts":
+        if word in ("--hosts", "--record"):
             next(words, None)
-        elif not word.startswith("--hosts="):
+        elif not word.startswith(("--hosts=", "--record=")):
             yield word

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..loggers.base import Logger
 from ..loggers.default import DefaultLogger, describe, describe_end
+from ..loggers.files import full_path, make_opener, open_private
 from ..pseudo_terminal import write_text
 from .wrong_use import WrongUse
 
@@ -30,13 +29,11 @@ class LogFile(DefaultLogger):
 
     def __init__(self, path: str) -> None:
         # For other processes, which may be elsewhere.
-        self._path = os.path.abspath(os.path.expanduser(path))
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._path = full_path(path)
         try:
-            descriptor = os.open(self._path, flags, 0o600)
+            file = open_private(self._path)
         except OSError as error:
             raise WrongUse(f"--log: {path} cannot be written: {error.strerror}") from error
-        file = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
         super().__init__(file)
         self._file = file
 
@@ -58,10 +55,7 @@ class LogFile(DefaultLogger):
 
     def make_remote(self) -> Callable[[], Logger]:
         """Return what opens the file in another process; on another machine, it does nothing."""
-        # Imported here: most runs stay in this process.
-        import socket
-
-        return partial(_open_again, self._path, socket.gethostname())
+        return make_opener(LogFile, self._path)
 
     def _print(self, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S ")
@@ -71,11 +65,3 @@ class LogFile(DefaultLogger):
 
     def _colour(self, text: str, colour: str | None, bold: bool = False) -> str:
         return text
-
-
-# One for all shards of a worker.
-@cache
-def _open_again(path: str, machine: str) -> Logger:
-    import socket
-
-    return LogFile(path) if socket.gethostname() == machine else Logger()

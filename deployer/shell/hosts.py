@@ -1,21 +1,20 @@
-"""The hosts of a node, for whoever is to choose among them, or to be told which they are."""
+"""The hosts of a node, for whoever is to be told which they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..exceptions import NodeUsageError, NoInput
+from ..exceptions import NodeUsageError
 from ..inspection import Inspector
 from ..node.isolation import get_roles
 from ..utils.spelling import find_nearest
 
 if TYPE_CHECKING:
-    from ..host_container import HostContainer
     from ..node import Env
     from ..utils.folding import NamePattern
 
-__all__ = ["check_has_hosts", "check_hosts", "choose_host", "list_hosts", "open_shell"]
+__all__ = ["check_has_hosts", "check_hosts", "list_hosts"]
 
 
 def list_hosts(env: Env) -> list[str]:
@@ -32,22 +31,6 @@ def check_has_hosts(env: Env) -> None:
     """Raise NodeUsageError when a node has no hosts to run on."""
     if not list_hosts(env):
         raise NodeUsageError(f"{Inspector(env).get_full_name()} has no hosts to run a command on")
-
-
-def choose_host(env: Env) -> HostContainer:
-    """Return the host of a node, of several the one that a person chooses.
-
-    :raises NodeUsageError: when there are no hosts.
-    :raises NoInput: when there are several, and nobody can be asked.
-    """
-    cell: Env = env.console.select_node_isolation(env)
-    hosts = cell.hosts.filter("host") if "host" in cell.hosts.roles else cell.hosts
-    if not hosts:
-        return cell.host  # It says why there is none.
-    if len(hosts) == 1:
-        return hosts[0]
-    named = [(host.slug, host) for host in hosts]
-    return cell.console.select(f"Select a host of {Inspector(env).get_full_name()}", named)
 
 
 def check_hosts(root: Env, pattern: NamePattern) -> None:
@@ -68,17 +51,3 @@ def _list_names(env: Env) -> Iterator[str]:
         for cell in Inspector(node).iter_isolations():
             if cell.identifier:
                 yield cell.name
-
-
-def open_shell(host: HostContainer, use_sudo: bool = False) -> None:
-    """Hand the terminal to a shell on a host, until that is left.
-
-    :param use_sudo: have it be root's.
-    :raises NoInput: when there is no terminal.
-    """
-    if not host.pty.is_interactive:
-        raise NoInput(f"a shell on {host.slug} needs a terminal, and there is none")
-    if use_sudo:
-        host.sudo('exec "$SHELL" -i', interactive=True, ignore_exit_status=True)
-    else:
-        host.start_interactive_shell()

@@ -212,8 +212,10 @@ class FakeHost(Host):
         encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = "\n",
+        permissions: int | None = None,
     ) -> RemoteFile:
-        return Host.open(self._for_files(use_sudo), path, mode, False, encoding, errors, newline)
+        host = self._for_files(use_sudo)
+        return Host.open(host, path, mode, False, encoding, errors, newline, permissions)
 
     def put_file(
         self,

@@ -51,6 +51,8 @@ usermod --append --groups sudo deploy
 # root logs in with the same key, and never with a password.
 install -d -m 700 /root/.ssh
 printf '%s\n' "$public_key" >/root/.ssh/authorized_keys
+# What the root of this machine wants done in each shell is nobody's here.
+: >/root/.bashrc
 # zsh asks an interactive newcomer questions unless there is a start-up file.
 [ ! -d /home/zsher ] || install -o zsher -g zsher /dev/null /home/zsher/.zshrc
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
-from ...pseudo_terminal import Pty
+from ...pseudo_terminal import Pty, note_shown
 from .cells import Cell, Kind
 from .job_pty import JobPty, StreamsPty
 from .terminal_pty import TerminalPty
@@ -208,8 +208,10 @@ class TerminalsView(View):
             return
         try:
             fd = self.pty.stdout.fileno()
-            while data:
-                data = data[os.write(fd, data) :]
+            rest = data
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            note_shown(self.pty.stdout, data)
         except (OSError, ValueError):
             # The terminal is gone; the jobs go on, and what they write is still read.
             self._is_blind = True

@@ -64,9 +64,8 @@ def execute(line: CommandLine) -> int:
 
 def ssh(line: CommandLine) -> int:
     """Hand the terminal to a shell on the host of a node, of several the one that is chosen."""
-    from ...shell.hosts import choose_host, open_shell
-
-    open_shell(choose_host(line.make_env(*line.arguments.words)))
+    env = line.make_env(*line.arguments.words)
+    env.console.open_shell(env)
     return 0
 
 

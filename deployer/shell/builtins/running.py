@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...cli.status import Status
-from ..hosts import check_has_hosts, choose_host, open_shell
+from ..hosts import check_has_hosts
 from ..navigation import find_node, find_target
 from .table import UsageError
 
@@ -50,8 +50,7 @@ def connect(shell: DeploymentShell, words: Sequence[Token]) -> int:
     """Hand the terminal to a shell on the node's host."""
     use_sudo = any(word.text == "--sudo" for word in words)
     names = [word.text for word in words if word.text != "--sudo"]
-    host = choose_host(find_node(shell.state.node, names))
-    open_shell(host, use_sudo)
+    shell.console.open_shell(find_node(shell.state.node, names), use_sudo)
     return 0
 
 
