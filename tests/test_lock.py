@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import itertools
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from deadly import Deadly
 from deployer.contrib.nodes import Lock
 from deployer.exceptions import (
     ActionException,
@@ -393,6 +395,70 @@ def test_a_holder_that_is_killed_leaves_the_lock_free_or_its_own(
     lock.acquire("after that")
     assert lock.status().reason == "after that"
     lock.release()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("is_taken", [False, True], ids=["free", "held"])
+def test_a_shell_that_is_killed_at_any_program_leaves_the_lock_as_its_caller_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, is_taken: bool
+) -> None:
+    deadly = Deadly(tmp_path / "deadly", monkeypatch)
+    seen = set()
+    for number in itertools.count(1):
+        lock, rival = (lock_at(tmp_path / str(number)) for _ in range(2))
+        told: list[str] = []
+
+        def take_and_give_back() -> None:
+            lock.acquire("mine")  # noqa: B023
+            told.append("acquired")  # noqa: B023
+            lock.release()  # noqa: B023
+            told.append("released")  # noqa: B023
+
+        if is_taken:
+            with rival.hold("rival"):
+                was_killed = deadly.kill_at(number, when, take_and_give_back)
+                assert told == []
+                assert rival.status().reason == "rival"
+        else:
+            was_killed = deadly.kill_at(number, when, take_and_give_back)
+        if not was_killed:
+            break
+        holder = lock.status()
+        seen.add((len(told), holder is not None))
+        if holder is not None:
+            # Its release failed: it was said that it may be held, and it still is the caller's.
+            assert (told, holder.reason) == (["acquired"], "mine")
+            lock.release()
+        with rival.hold("rival"):
+            assert rival.status().reason == "rival"
+        assert lock.status() is None
+    assert told == ([] if is_taken else ["acquired", "released"])
+    if is_taken:
+        assert seen == {(0, False)}
+    else:
+        assert seen == {(0, False), (1, False)} | ({(1, True)} if when == "before" else set())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_of_two_at_once_one_of_which_is_killed_exactly_one_has_it(
+    tmp_path: Path, new_other: Callable[..., Other], steps: int
+) -> None:
+    survivor = new_other(str(tmp_path / "{}"))
+    for number in range(4):
+        path = tmp_path / str(number)
+        victim = new_other(str(path), die_after=steps)
+        survivor.tell("acquire")
+        victim.tell("acquire")
+        answer = survivor.begin_answer()
+        if steps == 3 and victim.begin_answer() == "done":
+            victim.tell("release")
+        victim.end()
+        holder = lock_at(path).status()
+        if answer == "done":
+            assert holder.pid == survivor.pid
+        else:
+            assert answer.startswith("LockHeld") and f"(process {victim.pid})" in answer
+            assert (None if holder is None else holder.pid) == (victim.pid if steps == 2 else None)
 
 
 @pytest.mark.parametrize("can_return", [True, False])

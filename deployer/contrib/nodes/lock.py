@@ -101,12 +101,14 @@ class Lock(Node):
         place = _place(self)
         if place is None:
             return
-        token = _ours.pop(place.key, None)
+        token = _ours.get(place.key)
         was_ours = token is not None and _give_back(place, token)
+        # Not before: a release that has failed may be tried again.
+        _ours.pop(place.key, None)
         if not was_ours and (holder := _look(place)) is not None:
             raise _held(place, holder)
         if token is not None and not was_ours:
-            self.console.warning(f"{place.what}: somebody has broken it meanwhile")
+            self.console.warning(f"{place.what}: it was free already; somebody may have broken it")
 
     @contextmanager
     def hold(self, reason: str = "", timeout: float = 0.0) -> Iterator[None]:
