@@ -37,10 +37,16 @@ def need(program: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server: it says little about the interpreter, and takes long."""
     for item in items:
-        if isinstance(item, pytest.Function) and "world" in item.fixturenames:
+        if isinstance(item, pytest.Function) and _needs_world(item):
             item.add_marker(pytest.mark.machine)
     # What takes minutes is begun first, so that all workers end at about the same time.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _needs_world(item: pytest.Function) -> bool:
+    # `host_class` asks for one only when it is about SSH.
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return "world" in item.fixturenames or parameters.get("host_class") == "ssh"
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from deployer.contrib.commands import append_line, bashrc_append, download, extr
 from deployer.host import SSHHost
 from world import World
 
+pytestmark = pytest.mark.machine
+
 HOSTILE = 'it\'s a "$HOME" `id` \\ -x'
 
 

@@ -27,6 +27,8 @@ from ready_made import Messages, node_on
 from terminals import open_terminal
 from world import World
 
+pytestmark = pytest.mark.machine
+
 HOSTILE = '-it\'s a "$HOME" `id` \\ *\n(new)'
 
 

@@ -16,6 +16,8 @@ from deployer.pseudo_terminal import DummyPty, Pty
 from ready_made import node_on
 from terminals import open_terminal, person
 
+pytestmark = pytest.mark.machine
+
 
 class web1(LocalHost):
     pass

@@ -15,6 +15,8 @@ from deployer.secret import Secret
 from shell_session import Session
 from terminals import open_terminal
 
+pytestmark = pytest.mark.machine
+
 
 class web1(LocalHost):
     address = "10.0.0.1"

@@ -38,6 +38,8 @@ from shell_tree import SCRIPT
 from terminals import ROOT, Screen, run_command_in_terminal, run_in_terminal, run_script
 from world import PASSWORD, World
 
+pytestmark = pytest.mark.machine
+
 
 def attached(*loggers: Logger) -> LoggerInterface:
     interface = LoggerInterface()

@@ -15,6 +15,8 @@ from deployer.host import Host, LocalHost
 from ready_made import Messages, node_on
 from world import World
 
+pytestmark = pytest.mark.machine
+
 
 class Site(Release):
     """Releases of a file that says which one it is; what is in `failing` fails."""

@@ -15,6 +15,8 @@ from deployer.host import Host, LocalHost
 from ready_made import Messages, node_on
 from world import World
 
+pytestmark = pytest.mark.machine
+
 
 def wheel(name: str, version: str) -> bytes:
     """Return a wheel with one module, which says its version."""
