@@ -20,11 +20,13 @@ ENVIRONMENT = ROOT / ".tox" / "run"
 
 # Programs that tests run, and what Debian calls their packages.
 PACKAGES = {
+    "apt-get": "apt",
     "crontab": "cron",
     "dash": "dash",
     "dot": "graphviz",
     "fish": "fish",
     "git": "git",
+    "gpg": "gnupg",
     "hg": "mercurial",
     "ip": "iproute2",
     "nsenter": "util-linux",
@@ -34,6 +36,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "sudo": "sudo",
     "supervisord": "supervisor",
+    "systemctl": "systemd",
     "tcsh": "tcsh",
     "tmux": "tmux",
     "vi": "vim-tiny",

@@ -19,6 +19,8 @@ from ready_made import Messages, node_on
 from waiting import until
 from world import World
 
+pytestmark = pytest.mark.machine
+
 REPOSITORY = "/var/tmp/repository-of-the-test"
 LIST = "made-by-test.list"
 KEYRING = "made-by-test"
@@ -247,7 +249,7 @@ def test_it_waits_for_others_who_fetch_the_lists(
     wait = "print(flush=True); sys.stdin.read()"
     command = ["python3", "-c", hold + wait, "/var/lib/apt/lists/lock"]
     holder = subprocess.Popen(
-        world._command(command, None), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        world.command(command, None), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     node = node_on(ssh_host, AptGet)
     done: list[object] = []

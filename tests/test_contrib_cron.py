@@ -12,6 +12,8 @@ from deployer.host import LocalHost, SSHHost
 from ready_made import Messages, node_on
 from world import World
 
+pytestmark = pytest.mark.machine
+
 USER = "dasher"
 OTHERS = "# of dasher\nMAILTO=\"\"\n\n  7 * * * *   echo 'a  b' \\% %x\n"
 HOSTILE = "*/5 * * * * echo 'it'\"s $HOME `id` \\% -x # no comment"

@@ -22,6 +22,8 @@ from ready_made import Messages, node_on
 from waiting import until
 from world import Server, World
 
+pytestmark = pytest.mark.machine
+
 NewHost = Callable[..., type[SSHHost]]
 
 # systemd.
@@ -87,7 +89,7 @@ def booted(world: World) -> Iterator[World]:
         pytest.skip("systemd is not installed (Debian's package systemd)")
     group = f"deployer-test-{os.getpid()}"
     process = subprocess.Popen(
-        world._command(["/bin/sh", "-c", _BOOT, "sh", group, _INSIDE], None),
+        world.command(["/bin/sh", "-c", _BOOT, "sh", group, _INSIDE], None),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

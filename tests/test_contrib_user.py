@@ -17,6 +17,8 @@ from terminals import open_terminal
 from waiting import until
 from world import World
 
+pytestmark = pytest.mark.machine
+
 NAME = "made-by-test"
 KEYS = f"/home/{NAME}/.ssh/authorized_keys"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE6DMVnEEbVYk1RlV6RN5a8yQoPnnsHqKNcTyQ5yqVLf"

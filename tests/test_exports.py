@@ -56,9 +56,29 @@ EXPORTS = {
     "deployer.shell": "",
     "deployer.contrib.commands": "",
     "deployer.contrib.loggers": "AsciicastRecorder JsonLinesLogger OnHostLogger",
-    "deployer.contrib.nodes": "Config Lock LockHolder",
-    "deployer.contrib.nodes.config": "Config",
+    "deployer.contrib.nodes": """
+        AnalyseHost AptGet Changes Config Connect Crontab Git GitOverview Hg Inspection
+        JinjaTemplate Lock LockHolder Program Release ReleaseInfo Service ServiceFailed
+        Template User VirtualEnv
+    """,
+    "deployer.contrib.nodes.apt_get": "AptGet",
+    "deployer.contrib.nodes.changes": "Changes ask report",
+    "deployer.contrib.nodes.config": "Config Template JinjaTemplate",
+    "deployer.contrib.nodes.connect": "Connect",
+    "deployer.contrib.nodes.cron": "Crontab",
+    "deployer.contrib.nodes.git": "Git GitOverview GitState",
+    "deployer.contrib.nodes.hg": "Hg",
+    "deployer.contrib.nodes.inspection": "AnalyseHost Inspection",
     "deployer.contrib.nodes.lock": "Lock LockHolder",
+    "deployer.contrib.nodes.release": "Release ReleaseInfo",
+    "deployer.contrib.nodes.supervisor": "Program",
+    "deployer.contrib.nodes.systemd": "Service ServiceFailed",
+    "deployer.contrib.nodes.user": "User",
+    "deployer.contrib.nodes.virtualenv": "VirtualEnv",
+    "deployer.testing": """
+        Answer FakeHost FakeTree MemoryFiles RecordedRun assert_never_runs assert_runs
+        assert_runs_only no_connections
+    """,
 }
 
 

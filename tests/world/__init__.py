@@ -81,7 +81,7 @@ class World:
         :param user: runs it, in a clean environment and from its home directory.
         """
         completed = subprocess.run(
-            self._command(argv, user),
+            self.command(argv, user),
             input=input,
             capture_output=True,
             encoding="utf-8",
@@ -127,7 +127,8 @@ class World:
             # The listener and the connections it has: none may outlive the server.
             self.run(["sh", "-c", _END_SERVER, "sh", f"/run/sshd-{port}.pid"], check=False)
 
-    def _command(self, argv: Sequence[str], user: str | None) -> list[str]:
+    def command(self, argv: Sequence[str], user: str | None = None) -> list[str]:
+        """Return the command line that runs a program inside; see ``run``."""
         if user is None:
             return [*self._enter, *argv]
         environment = [f"{name}={value}" for name, value in self._environment(user).items()]

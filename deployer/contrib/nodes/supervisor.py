@@ -1,0 +1,212 @@
+"""A program that supervisor runs on a host."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from ...exceptions import ExecCommandFailed
+from ...host import RunResult
+from ...node import Node, required_property, suppress_action_result
+from ...query import Q
+from ...secret import Secret
+from .changes import Changes, ask, report
+from .config import Config
+
+__all__ = ["Program"]
+
+
+class Program(Node):
+    """A program that supervisor runs on the host.
+
+    By default, it is for the supervisor of the machine. For one of your own, say where its
+    configuration includes files from, and how its ``supervisorctl`` is called::
+
+        class worker(Program):
+            name = "worker"
+            command = "/srv/site/env/bin/worker --queue mail"
+            config_directory = "/srv/site/supervisor.d"
+            supervisorctl = "/srv/site/env/bin/supervisorctl -c /srv/site/supervisord.conf"
+            use_sudo = False
+    """
+
+    #: What supervisor calls the program.
+    name: Any = required_property("What supervisor calls the program")
+    #: The command line; supervisor takes it apart like a shell, but knows no variables, no ``;``.
+    command: Any = required_property("The command line of the program")
+    #: Where it runs; None for the directory of supervisor.
+    directory: Any = None
+    #: Who runs it; None for the user of supervisor.
+    user: Any = None
+    #: More variables of its environment, by name; a value may be a
+    #: :class:`~deployer.secret.Secret`.
+    environment: Any = None
+    #: More options of a ``[program]`` section, by name, as supervisor reads them: here,
+    #: ``%(program_name)s`` and the like have a meaning.
+    options: Any = None
+    #: Whether ``setup`` starts it.
+    running: Any = True
+
+    #: The directory that the configuration of supervisor includes ``*.conf`` from.
+    config_directory: Any = "/etc/supervisor/conf.d"
+    #: The command, for the shell, that controls supervisor.
+    supervisorctl: Any = "supervisorctl"
+    #: Write the file, and control supervisor, as root.
+    use_sudo: Any = True
+
+    class config(Config):
+        """The file with the section of the program."""
+
+        remote_path = Q("%s/%s.conf") % (Q.parent.config_directory, Q.parent.name)
+        content = Q.parent.content
+        use_sudo = Q.parent.use_sudo
+        # Passwords come to a program in its environment.
+        mode = 0o600
+
+    @property
+    def content(self) -> str:
+        """What the file of the program holds."""
+        return "".join(f"{line}\n" for line in _lines(self))
+
+    @suppress_action_result
+    def setup(self) -> Changes:
+        """Write the configuration, have supervisor read it, and start the program.
+
+        Nothing happens when it is so already. A program with another configuration is updated:
+        supervisor stops it, and starts it with the new one unless ``autostart`` is off.
+        """
+        config: Any = self.config
+        changes: Changes = config.setup()
+        states = set() if changes else _states(self)
+        # Also after a setup that was cut short before supervisor read what it had written.
+        if not states:
+            _control(self, "update", str(self.name))
+            changes += report(self, f"updated {self.name}")
+            states = _states(self)
+        if self.running and not _are_running(states):
+            changes += _do(self, "start", "started")
+        return changes
+
+    @suppress_action_result
+    def start(self) -> Changes:
+        """Start the program, unless it is running or starting."""
+        return Changes() if self.is_running() else _do(self, "start", "started")
+
+    @suppress_action_result
+    def stop(self) -> Changes:
+        """Stop the program, unless it is not running."""
+        if not _states(self) & {"RUNNING", "STARTING", "BACKOFF"}:
+            return Changes()
+        return _do(self, "stop", "stopped")
+
+    @suppress_action_result
+    def restart(self) -> Changes:
+        """Restart the program, or start it."""
+        return _do(self, "restart", "restarted")
+
+    def is_running(self) -> bool:
+        """Return whether the program is running or starting: all processes that it has."""
+        return _are_running(_states(self))
+
+    def status(self) -> str:
+        """Return what ``supervisorctl status`` says of the program."""
+        result = _ask(self, "status", _processes(self))
+        # 3: it is not running.
+        if result.exit_status not in (0, 3) and "(no such group)" not in result.stdout:
+            raise ExecCommandFailed(result)
+        return result.stdout
+
+    def tail(self, size: int = 1600, stream: str = "stdout") -> str:
+        """Return the end of what the program has written.
+
+        :param size: how many bytes of it.
+        :param stream: ``stdout`` or ``stderr``.
+        """
+        result = _ask(self, "tail", f"-{size}", str(self.name), stream)
+        if not result.ok:
+            raise ExecCommandFailed(result)
+        return result.stdout
+
+
+def _processes(program: Any) -> str:
+    """Return what stands for all processes of a program, of which there may be several."""
+    return f"{program.name}:*"
+
+
+def _command(program: Any, words: tuple[str, ...]) -> str:
+    return f"{program.supervisorctl} {shlex.join(words)}"
+
+
+def _ask(program: Any, *words: str) -> RunResult:
+    return ask(program, _command(program, words), use_sudo=program.use_sudo)
+
+
+def _control(program: Any, *words: str) -> None:
+    program.host.run(_command(program, words), use_sudo=program.use_sudo)
+
+
+def _do(program: Any, verb: str, done: str) -> Changes:
+    _control(program, verb, _processes(program))
+    return report(program, f"{done} {program.name}")
+
+
+def _states(program: Any) -> set[str]:
+    """Return the states of the processes of a program; none when supervisor does not know it."""
+    found = re.findall(r"^\S+ +([A-Z]+)\b", program.status(), re.MULTILINE)
+    return set(found) - {"ERROR"}
+
+
+def _are_running(states: set[str]) -> bool:
+    return bool(states) and states <= {"RUNNING", "STARTING"}
+
+
+def _lines(program: Any) -> Iterator[str]:
+    """Yield the lines of a program's section."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", str(program.name)):
+        raise ValueError(
+            f"{program.name!r} is no name for a program of supervisor: take letters, digits, _ . -"
+        )
+    try:
+        words = shlex.split(program.command)
+    except ValueError as error:
+        raise ValueError(f"{program.name}: its command is none: {error}") from error
+    values = {"command": _literal(shlex.join(words), "''")}
+    for name in ("directory", "user"):
+        if getattr(program, name) is not None:
+            values[name] = _literal(str(getattr(program, name)))
+    if program.environment:
+        pairs = sorted(program.environment.items())
+        values["environment"] = ",".join(f"{name}={_quoted(name, text)}" for name, text in pairs)
+    values |= {name: str(text) for name, text in (program.options or {}).items()}
+    yield f"[program:{program.name}]"
+    for name, text in values.items():
+        if re.search(r"[\n\r\0]", text):
+            raise ValueError(f"{program.name}: the {name} has to be one line")
+        yield f"{name}={text}"
+
+
+def _literal(text: str, nothing: str = "%(program_name).0s") -> str:
+    """Return a text as a value that supervisor reads as that text.
+
+    :param nothing: what can be put between a blank and the ``;`` or ``#`` that would begin a
+        comment; by default, zero characters of a variable of supervisor's.
+    """
+    return re.sub(r"(?<=\s)(?=[;#])", nothing, text.replace("%", "%%"))
+
+
+def _quoted(name: str, value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} cannot be the name of an environment variable")
+    text = value.reveal() if isinstance(value, Secret) else str(value)
+    # Supervisor drops all quotes at either end of what it finds, and knows no escapes.
+    quote = "'" if '"' in text else '"'
+    if quote in text or text != text.strip("'\""):
+        raise ValueError(
+            f"supervisor cannot give the variable {name} a value that has both kinds of quotes, or "
+            "one at its beginning or end; have the command set it"
+        )
+    quoted = f"{quote}{_literal(text)}{quote}"
+    # What is hidden is hidden as it stands in the file, too.
+    return Secret(quoted).reveal() if isinstance(value, Secret) else quoted
