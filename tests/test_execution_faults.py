@@ -283,6 +283,24 @@ def test_it_is_ended_with_every_login_shell(new_ssh_host: NewHost, long: str) ->
     assert [host for host in hosts if runs(host, long)] == []
 
 
+def test_it_is_ended_for_root_whose_signals_sshd_does_not_pass_on(
+    new_ssh_host: NewHost, long: str
+) -> None:
+    host = new_ssh_host("root")
+    # A file that is open is no command.
+    host().exists("/")
+    for command in (long, f"{long} | {long}", f"(trap '' TERM; {long}; true); true"):
+        with pytest.raises(CommandTimeout):
+            host().run(command, timeout=0.3)
+        assert not runs(host(), long)
+    # Which of two is meant, nobody can tell.
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(host().run, "sleep 4; echo undisturbed")
+        with pytest.raises(CommandTimeout):
+            host().run("sleep 60", timeout=0.3)
+        assert other.result() == "undisturbed\n"
+
+
 def test_a_command_may_clean_up_first(host: Host, tmp_path: Path) -> None:
     with pytest.raises(CommandTimeout) as caught:
         host.run(

@@ -126,10 +126,16 @@ class SSHChannel:
             # What has ended by itself has left what it wanted to leave.
             self._end_command()
             return
-        with self._connection.spare_session(timeout=2.0) as spare, ending_what_is_left(spare):
-            self._end_command()
+        runs = False
+        with (
+            self._connection.spare_session(timeout=2.0) as spare,
+            ending_what_is_left(spare, lambda: runs),
+        ):
+            runs = self._end_command()
 
-    def _end_command(self) -> None:
+    def _end_command(self) -> bool:
+        """End the command; return whether it is sure that it runs on all the same."""
+        runs = False
         if not self._in_pty:
             # With a terminal, closing the session hangs up; without, the command would live on.
             for name in ("TERM", "KILL"):
@@ -140,7 +146,9 @@ class SSHChannel:
                 deadline = time.monotonic() + 1.0
                 while not self._session.exit_status_ready() and time.monotonic() < deadline:
                     self._waker.wait(deadline - time.monotonic())
+            runs = not self._session.exit_status_ready()
         tuning.close_channel(self._session)
+        return runs
 
     def close(self) -> None:
         tuning.close_channel(self._session)

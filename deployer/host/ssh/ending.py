@@ -18,21 +18,33 @@ __all__ = ["ending_what_is_left"]
 # notes which commands run on the connection, waits for ours to be ended, and so knows which it was:
 # the one that is gone. Where another went at the same moment, it leaves all as it is.
 #
+# For root, sshd may pass no signals on (that of OpenSSH 9.2 does not), so that nothing is gone. If
+# ours is known to run still, and is the only command of the connection, it is ended as well.
+#
 # In `stat`, the fields behind the name are the state, the parent, the group and the session.
 _SCRIPT = r"""
 find() { sed -n "/) Z /d; $1 s/^\([0-9]*\) .*) . $2 .*/\1/p" /proc/[0-9]*/stat 2>/dev/null; }
 before=$(find '' "$PPID")
 echo "$mark"
-read -r _ || exit 0
+read -r state || exit 0
 for pause in 0.05 0.1 0.2 0.4; do
     gone=
     for pid in $before; do [ -d "/proc/$pid" ] || gone="$gone $pid"; done
     [ -z "$gone" ] || break
     sleep $pause
 done
+signalled=yes
+if [ "$state$gone" = runs ]; then
+    signalled=
+    for pid in $before; do
+        name=
+        read -r name 2>/dev/null <"/proc/$pid/comm"
+        case $pid:$name in "$$":* | *:sftp-server | *:sshd*) ;; *) gone="$gone $pid" ;; esac
+    done
+fi
 set -- $gone
 [ $# = 1 ] || exit 0
-others=$(find "/) . [0-9]* $1 /d;" "[0-9]* [0-9]* $1")
+others=$(find "${signalled:+/) . [0-9]* $1 /d;}" "[0-9]* [0-9]* $1")
 [ -z "$others" ] || kill -s TERM $others 2>/dev/null
 for pause in 0.1 0.2 0.3 0.4; do
     left=$(find '' "[0-9]* [0-9]* $1")
@@ -48,27 +60,31 @@ _END = 3.0
 
 
 @contextlib.contextmanager
-def ending_what_is_left(session: paramiko.Channel | None) -> Iterator[None]:
+def ending_what_is_left(
+    session: paramiko.Channel | None, still_runs: Callable[[], bool]
+) -> Iterator[None]:
     """End what the command that is ended in the ``with`` block has left running; bounded in time.
 
     :param session: a session on the same connection; without one, nothing is done.
+    :param still_runs: whether it is sure that the command itself has not ended, at the end of the
+        block.
     """
     finish = _watch(session) if session is not None else None
     yield
     if finish is not None:
-        finish()
+        finish(still_runs())
 
 
-def _watch(session: paramiko.Channel) -> Callable[[], None] | None:
+def _watch(session: paramiko.Channel) -> Callable[[bool], None] | None:
     # It is an improvement where it works, and no reason to fail where it does not.
     with contextlib.suppress(*tuning.BROKEN):
         if start_script(session, _SCRIPT, _ANSWER) is None:
             return None
 
-        def finish() -> None:
+        def finish(runs: bool) -> None:
             with contextlib.suppress(*tuning.BROKEN):
                 session.settimeout(_END)
-                session.sendall(b"\n")
+                session.sendall(b"runs\n" if runs else b"\n")
                 while session.recv(4096):
                     pass
 
