@@ -312,6 +312,7 @@ class HostsContainer(_Container):
 
     run = _on_each(Host.run)
     sudo = _on_each(Host.sudo)
+    run_unseen = _on_each(Host.run_unseen)
     put_file = _on_each(Host.put_file)
     put_dir = _on_each(Host.put_dir)
     stat = _on_each(Host.stat)
@@ -379,6 +380,7 @@ class HostContainer(_Container):
     start_interactive_shell = _on_one(Host.start_interactive_shell)
     run = _on_one(Host.run)
     sudo = _on_one(Host.sudo)
+    run_unseen = _on_one(Host.run_unseen)
     put_file = _on_one(Host.put_file)
     put_dir = _on_one(Host.put_dir)
     stat = _on_one(Host.stat)

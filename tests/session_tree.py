@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deployer.client import start
 from deployer.groups import Group, production, set_group, staging
@@ -33,6 +34,30 @@ class Level(Enum):
 
 class Careful(Group):
     needs_confirmation = True
+
+
+class Tag(NamedTuple):
+    name: str
+
+    def __str__(self) -> str:
+        return f"tag {self.name}"
+
+
+class Notes(Node):
+    @contextmanager
+    def lock(self):
+        yield
+
+    class tag(Node):
+        def __call__(self, name: str = ""):
+            """Make a tag."""
+            return Tag(name)
+
+        def complete_name(self):
+            return ["v2"]
+
+        def all(self):
+            return [Tag("v1"), Tag("v2")]
 
 
 class Git(Node):
@@ -74,6 +99,9 @@ class Site(Node):
         host = db
 
     class git(Git):
+        pass
+
+    class notes(Notes):
         pass
 
     @staging

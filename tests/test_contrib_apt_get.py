@@ -180,6 +180,9 @@ def test_packages_of_a_signed_source_are_installed_once(
     assert not node.install(NAME)
     assert state(world) == before
 
+    # As apt-get takes what is for all of them.
+    assert node.is_installed(f"{NAME}:{world.run(['dpkg', '--print-architecture']).strip()}")
+
     assert node.remove(NAME, "deployer-not-there") == (f"removed {NAME}",)
     assert not node.remove(NAME)
     assert not node.is_installed(NAME)
@@ -203,6 +206,18 @@ def test_a_version_is_kept_to_and_an_upgrade_keeps_changed_configuration(
     assert not node.upgrade()
     assert node.setup() == (f"installed {NAME}=1.0",)
     assert installed(world) == {NAME: "1.0"}
+
+
+def test_what_depends_on_a_package_is_told_when_it_is_removed_with_it(
+    world: World, ssh_host: type[SSHHost], repository: Repository
+) -> None:
+    build(world, "deployer-optional", "2.0", NAME)
+    files = [f"{REPOSITORY}/{NAME}_2.0.deb", f"{REPOSITORY}/deployer-optional_2.0.deb"]
+    world.run(["dpkg", "--install", *files])
+    world.run(["rm", files[1]])
+    removed = node_on(ssh_host, AptGet).remove(NAME)
+    assert sorted(removed) == [f"removed {NAME}", "removed deployer-optional"]
+    assert installed(world) == {}
 
 
 def test_a_source_with_another_signature_is_an_error_until_it_is_mended(
@@ -230,6 +245,7 @@ def test_a_package_of_this_machine_is_installed_once(
     file = tmp_path / "it's a $package.deb"
     encoded = world.run(["base64", f"{REPOSITORY}/{NAME}_1.0.deb"])
     file.write_bytes(base64.b64decode(encoded))
+    file.chmod(0o600)
     node = node_on(admin_host, AptGet, deb_files=[str(file)], with_recommended=False)
     assert node.setup() == (f"installed {file.name}",)
     assert installed(world) == {NAME: "1.0"}

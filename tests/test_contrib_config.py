@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -123,6 +124,40 @@ def test_what_holds_secrets_is_private_before_they_are_in_it(
     assert world.run(["stat", "-c", "%a %U:%G", path]) == "640 root:nopass\n"
 
 
+def test_root_follows_no_symlink_to_what_is_not_its_owners(
+    world: World, admin_host: type[SSHHost], folder: str
+) -> None:
+    script = 'cd "$1"; echo old >theirs; echo old >own; chown dasher own . && ln -s "$2" link'
+    options: dict[str, Any] = {"remote_path": f"{folder}/link", "use_sudo": True, "mode": 0o640}
+    config = node_on(admin_host, Config, content="new\n", owner="dasher:4242", **options)
+    for name in ("theirs", "own"):
+        world.run(["sh", "-c", script, "sh", folder, name])
+        world.run(["chown", "-h", "dasher", f"{folder}/link"])
+        if name == "theirs":
+            for attempt in (config.setup, config.setup):
+                with pytest.raises(ActionException, match="a symlink that belongs to dasher"):
+                    attempt()
+            assert world.run(["stat", "-c", "%U", f"{folder}/theirs"]) == "root\n"
+            world.run(["rm", f"{folder}/link"])
+    assert config.setup()[-1] == f"wrote {folder}/link"
+    assert world.run(["cat", f"{folder}/theirs", f"{folder}/own"]) == "old\nnew\n"
+
+
+def test_a_group_may_have_a_blank_in_its_name(
+    world: World, admin_host: type[SSHHost], folder: str
+) -> None:
+    world.run(
+        ["sh", "-c", "cp -p /etc/group /etc/group.kept; echo 'two words:x:4242:' >>/etc/group"]
+    )
+    try:
+        options = {"remote_path": f"{folder}/it", "content": "", "use_sudo": True}
+        config = node_on(admin_host, Config, owner=":two words", **options)
+        assert config.setup() == (f"wrote {folder}/it",)
+        assert config.setup() == ()
+    finally:
+        world.run(["mv", "/etc/group.kept", "/etc/group"])
+
+
 def test_what_is_replaced_is_kept_beside_it(
     world: World, admin_host: type[SSHHost], folder: str
 ) -> None:
@@ -177,6 +212,7 @@ def test_an_empty_config_that_is_missing_is_written(tmp_path: Path) -> None:
         ({"make_executable": True}, 0o755),
         ({"make_executable": True, "mode": 0o640}, 0o750),
         ({"mode": 0o600}, 0o600),
+        ({"mode": 0o4755, "owner": str(os.getuid())}, 0o4755),
     ],
 )
 def test_a_new_file_has_the_mode_that_is_wanted(

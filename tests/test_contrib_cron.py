@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from deployer.contrib.nodes.cron import Crontab
 from deployer.exceptions import ActionException, ExecCommandFailed
 from deployer.host import LocalHost, SSHHost
 from ready_made import Messages, node_on
+from terminals import open_terminal
+from waiting import until
 from world import World
 
 pytestmark = pytest.mark.machine
@@ -23,7 +26,7 @@ HOSTILE = "*/5 * * * * echo 'it'\"s $HOME `id` \\% -x # no comment"
 def _crontabs(need_program: Callable[[str], str], world: World) -> Iterator[None]:
     need_program("crontab")
     yield
-    for user in (USER, "deploy", "root"):
+    for user in (USER, "deploy", "nosudo", "root"):
         world.run(["crontab", "-u", user, "-r"], check=False)
 
 
@@ -72,6 +75,46 @@ def test_the_crontab_of_the_login_user_needs_no_sudo(world: World, ssh_host: typ
     assert "@daily true\n" in crontab(world, "deploy")
 
 
+def test_who_is_named_as_the_login_user_needs_no_sudo(
+    world: World, new_ssh_host: Callable[..., type[SSHHost]]
+) -> None:
+    node = node_on(new_ssh_host("nosudo"), Crontab, name="mine", user="nosudo", entries="@daily a")
+    assert node.setup() == ("wrote mine in the crontab of nosudo",)
+    assert node.remove() == ("removed mine in the crontab of nosudo",)
+
+
+def test_what_a_start_up_file_prints_is_no_line_of_the_crontab(
+    world: World, new_ssh_host: Callable[..., type[SSHHost]]
+) -> None:
+    world.run(["sh", "-c", "cp .bashrc kept; sed -i '1i echo \"# noise\"' .bashrc"], user="nosudo")
+    try:
+        node = node_on(new_ssh_host("nosudo"), Crontab, name="mine", entries="@daily true")
+        assert node.setup()
+        assert crontab(world, "nosudo") == "# begin of mine\n@daily true\n# end of mine\n"
+        assert not node.setup()
+    finally:
+        world.run(["mv", "kept", ".bashrc"], user="nosudo")
+
+
+def test_nobody_has_to_end_the_input_at_a_terminal(world: World, ssh_host: type[SSHHost]) -> None:
+    with open_terminal() as terminal:
+        attributes = {"name": "a", "user": USER, "entries": "@daily true"}
+        node = node_on(ssh_host, Crontab, pty=terminal.pty, **attributes)
+        thread = threading.Thread(target=node.setup, daemon=True)
+        thread.start()
+        until(lambda: not thread.is_alive())
+    assert "@daily true\n" in crontab(world)
+
+
+def test_a_last_line_without_an_end_gets_one(world: World, ssh_host: type[SSHHost]) -> None:
+    script = 'printf "@daily first" >"$1" && chmod 600 "$1" && chown dasher:crontab "$1"'
+    world.run(["sh", "-c", script, "sh", f"/var/spool/cron/crontabs/{USER}"])
+    node = node_on(ssh_host, Crontab, name="a", user=USER, entries=["@daily second"])
+    assert not node.remove()
+    assert node.setup()
+    assert crontab(world).startswith("@daily first\n# begin of a\n")
+
+
 def test_what_cron_refuses_changes_nothing(world: World, ssh_host: type[SSHHost]) -> None:
     world.run(["crontab", "-u", USER, "-"], input=OTHERS)
     wrong = node_on(ssh_host, Crontab, name="mail", user=USER, entries=["61 * * * * true"])
@@ -98,6 +141,10 @@ def test_a_sandbox_tells_what_it_would_write(world: World, ssh_host: type[SSHHos
     assert node.setup() == ("wrote mail in the crontab of dasher",)
     assert messages.texts[0].endswith("(sandbox)")
     assert crontab(world) == ""
+
+    options = {"name": "mail", "user": "nobody-at-all", "entries": "@daily x"}
+    stranger = node_on(ssh_host, Crontab, is_sandbox=True, **options)
+    assert stranger.setup() == ("wrote mail in the crontab of nobody-at-all",)
 
 
 @pytest.mark.parametrize("attributes", [{"entries": ["a\nb"]}, {"name": "a\n@daily x"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from deployer.exceptions import (
 from deployer.host import Host, LocalHost, SSHHost
 from deployer.inspection import Inspector
 from deployer.node import Env, Node, ParallelNode, map_roles
+from deployer.shell.hooks import list_hook_values
 from ready_made import Messages, node_on
 from world import World
 
@@ -379,6 +381,7 @@ def test_a_path_may_begin_with_a_tilde(origin: Repository, tmp_path: Path) -> No
     ("url", "message"),
     [
         ("https://anna:hidden@example.com/it", r"a password in the URL https://anna:\*\*\*@"),
+        ("https://anna:hid@den@example.com/it", r"the URL https://anna:\*\*\*@example.com/it,"),
         ("a\nb", "cannot be the URL"),
         ("", "cannot be the URL"),
     ],
@@ -545,14 +548,32 @@ def test_the_overview_shows_all_checkouts_and_goes_on_after_failures(
         f"Site.web.code   one     main    {old}  clean, differs among hosts",
         f"Site.web.code   second  main    {new}  1 changed, differs among hosts",
     ]
-    assert lines[4].startswith("Site.elsewhere  gone                          gone: ")
+    assert list(list_hook_values(site.web.code, "commit", "") or []) == [("main", "Change a file")]
+    # Beside the name of the host, it is not told again.
+    assert re.match(r"Site\.elsewhere  gone {26}(?!gone)\w", lines[4])
     (tmp_path / "one").rename(tmp_path / "away")
     lines = site.overview.show().splitlines()
-    assert lines[2].startswith("Site.web.code   one                           one: /")
+    assert lines[2].startswith("Site.web.code   one                           /")
     assert lines[3].endswith(f"second  main    {new}  1 changed")
 
 
 # On servers.
+
+
+def test_the_overview_says_why_sudo_failed(ssh_host: type[SSHHost]) -> None:
+    class Site(Node):
+        class Hosts:
+            host = ssh_host
+
+        class code(Git):
+            repository_location = '/srv/it\'s "odd"'
+            user = "nobody-at-all"
+
+        class overview(GitOverview):
+            pass
+
+    shown = Env(Site()).overview.show().splitlines()[1]
+    assert re.search(r"  sudo: .*nobody-at-all", shown)
 
 
 @pytest.mark.parametrize("options", [{"use_sudo": True}, {"user": "nopass"}], ids=str)

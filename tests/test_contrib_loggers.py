@@ -152,6 +152,8 @@ def test_a_host_that_cannot_be_written_to_gets_one_warning_and_its_lines_later(
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("deployer.contrib.loggers", logging.WARNING)
     assert re.match("LocalHost: the history .*not there/history cannot be written", record.message)
+    # What the host said, and not how a line is appended.
+    assert "flock" not in record.message
     directory.mkdir()
     host.run("echo 3")
     assert re.findall("echo .", (directory / "history").read_text()) == [
@@ -293,6 +295,19 @@ def test_several_may_write_json_lines_to_one_file(tmp_path: Path) -> None:
             thread.join()
     assert [line["text"] for line in read_lines(path.read_text())] == [text] * 160
     assert JsonLinesLogger(io.StringIO()).make_remote() is None
+
+
+def test_a_full_disk_is_told_once_and_what_is_logged_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logger = JsonLinesLogger("/dev/full")
+    interface = attached(logger)
+    interface.log_message("one")
+    interface.fork("web1").log_message("two")
+    logger.close()
+    (record,) = caplog.records
+    assert record.message.startswith("/dev/full cannot be written: No space left on device; ")
+    assert record.exc_info is None
 
 
 # Recordings.
@@ -440,6 +455,28 @@ def test_any_program_is_recorded_also_one_that_is_killed(tmp_path: Path) -> None
     refused = run_script(script, str(whole))
     assert refused.returncode == 1
     assert "FileExistsError" in refused.stderr
+
+
+# The file may not grow any further, as on a full disk.
+FULL = """
+import resource, sys
+from deployer.contrib.loggers import AsciicastRecorder
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+with AsciicastRecorder(sys.argv[1]):
+    print("one")
+    print("two" * 1000)
+    print("three")
+"""
+
+
+def test_what_there_is_room_for_can_be_played_and_the_rest_is_shown(tmp_path: Path) -> None:
+    script, cast = tmp_path / "program.py", tmp_path / "a.cast"
+    script.write_text(FULL)
+    result = run_script(script, str(cast))
+    assert (result.returncode, result.stdout.split()[-1]) == (0, "three")
+    assert result.stderr.startswith(f"Warning: {cast} is no longer written: File too large")
+    assert result.stderr.count("\n") == 1
+    assert shown_in(cast) == "one\r\n"
 
 
 @pytest.mark.machine

@@ -12,6 +12,7 @@ import pytest
 from deployer.contrib.nodes.release import Release
 from deployer.exceptions import ActionException, DeployerException, LockHeld
 from deployer.host import Host, LocalHost
+from deployer.shell.hooks import list_hook_values
 from ready_made import Messages, node_on
 from world import World
 
@@ -143,6 +144,30 @@ def test_what_is_shared_outlives_a_release(root: Path) -> None:
     assert (root / "releases" / "v2" / "version").read_text() == "edited\n"
 
 
+def test_a_link_to_what_is_not_mounted_stays_among_what_is_shared(root: Path) -> None:
+    (root / "shared").mkdir(parents=True)
+    for name in ("media", "settings"):
+        (root / "shared" / name).symlink_to("/not/mounted")
+    changes = site_at(root, shared=["media/", "settings"]).deploy("v1")
+    assert not [change for change in changes if change.startswith(f"made {root}/shared/")]
+    assert (root / "shared" / "media").is_symlink()
+    assert (root / "shared" / "settings").is_symlink()
+    assert (root / "releases" / "v1" / "media").is_symlink()
+
+
+def test_what_a_symlink_of_the_release_leads_to_is_not_shared(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "var").symlink_to(tmp_path / "var")
+    (tmp_path / "var" / "media").mkdir(parents=True)
+    (tmp_path / "var" / "media" / "precious").touch()
+    site = node_on(
+        LocalHost, Release, path=str(root), source=str(tmp_path / "source"), shared=["var/media/"]
+    )
+    with pytest.raises(ActionException, match="var/media cannot be shared: there is a symlink"):
+        site.deploy("v1")
+    assert (tmp_path / "var" / "media" / "precious").exists()
+
+
 def test_rollbacks_go_back_further_and_never_forward(root: Path) -> None:
     site = site_at(root)
     for name in ("v1", "v2", "v3", "v4"):
@@ -153,6 +178,9 @@ def test_rollbacks_go_back_further_and_never_forward(root: Path) -> None:
     site.rollback()
     assert names(site) == ["v1+", "v2*+", "v3", "v4"]
     site.deploy("v5")
+    offered = list(list_hook_values(site, "release", "") or [])
+    assert [name for name, _ in offered] == ["v5", "v4", "v3", "v2", "v1"]
+    assert offered[0][1].endswith(" current good")
     site.rollback("v1")
     assert names(site) == ["v1*+", "v2", "v3", "v4", "v5"]
     before = tree(root / "releases")
@@ -196,6 +224,20 @@ def test_releases_from_before_there_was_a_record_are_kept_and_gone_back_to(root:
     site.rollback()
     assert site.current() == "20240101"
     assert (root / "releases" / "not one of ours").is_dir()
+
+
+@pytest.mark.parametrize("link", ["{}/releases/a", "./releases/a", "releases/a/"])
+def test_the_current_release_stays_however_its_link_is_written(
+    root: Path, tmp_path: Path, link: str
+) -> None:
+    for name in "abc":
+        (tmp_path / "disk" / "releases" / name).mkdir(parents=True)
+    root.symlink_to(tmp_path / "disk")
+    (root / "current").symlink_to(link.format(tmp_path / "disk"))
+    site = site_at(root, keep=1)
+    assert site.current() == "a"
+    assert site.cleanup() == (f"removed {root}/releases/b",)
+    assert names(site) == ["a*", "c"]
 
 
 # What fails.
@@ -260,6 +302,7 @@ def test_odd_names_are_refused(root: Path, name: str) -> None:
     [
         ({"keep": 0}, "at least 1 release"),
         ({"shared": "media/"}, "is a list of paths"),
+        ({"shared": [5]}, "is a list of paths"),
         ({"shared": ["/etc"]}, "'/etc' is no path in a release"),
         ({"shared": ["a/../.."]}, "is no path in a release"),
         ({"shared": [""]}, "is no path in a release"),

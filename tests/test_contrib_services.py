@@ -15,7 +15,7 @@ import pytest
 
 from deployer.contrib.nodes.supervisor import Program
 from deployer.contrib.nodes.systemd import Service, ServiceFailed
-from deployer.exceptions import ActionException
+from deployer.exceptions import ActionException, ExecCommandFailed
 from deployer.host import LocalHost, SSHHost
 from deployer.secret import Secret
 from ready_made import Messages, node_on
@@ -191,6 +191,22 @@ def test_a_service_is_set_up_once_and_restarted_when_its_unit_changes(
     assert not third.setup()
 
 
+def test_a_service_that_cannot_be_enabled_runs_its_new_unit(
+    booted: World, booted_host: type[SSHHost], unit: str
+) -> None:
+    first = UNIT.format(word="first").partition("[Install]")[0]
+    assert node_on(booted_host, Service, name=unit, content=first).setup()
+    second = UNIT.format(word="second").replace("multi-user", "in-the-way")
+    changed = node_on(booted_host, Service, name=unit, content=second)
+    booted.run(["touch", "/etc/systemd/system/in-the-way.target.wants"])
+    try:
+        with pytest.raises(ActionException, match="enable"):
+            changed.setup()
+    finally:
+        booted.run(["rm", "/etc/systemd/system/in-the-way.target.wants"])
+    until(lambda: "it runs: second 50%" in changed.logs())
+
+
 def test_a_service_of_the_system_is_controlled_by_its_name(
     booted: World, booted_server: Server, new_ssh_host: NewHost, unit: str
 ) -> None:
@@ -258,6 +274,7 @@ def test_what_is_no_name_of_a_unit_is_refused(name: str) -> None:
 PROGRAM = "made.by-test"
 WORDS = ["%(here)x 50% ; # it's", 'a "quoted" $HOME', "; #", "", "\\n", "é"]
 SECRET = "hidden %s ; # thing"
+OWN_FILE = f"/home/deploy/conf.d/{PROGRAM}.conf"
 # Writes its arguments and its environment, and stays.
 SCRIPT = """\
 #!/bin/sh
@@ -373,6 +390,12 @@ def test_a_program_is_set_up_once_and_gets_all_words_literally(
     assert changed.setup() == (f"wrote {path}", f"updated {PROGRAM}")
     until(lambda: "<2nd>" in world.run(log), lambda: world.run(log), 10)
 
+    # As when a setup is cut short before supervisor has read the file.
+    assert program.config.setup()
+    assert program.setup() == (f"updated {PROGRAM}",)
+    world.run(["sh", "-c", f"chmod 640 /etc/supervisor/conf.d/{PROGRAM}.conf {OWN_FILE} || true"])
+    assert program.setup() == (f"set the mode of {path} to 600",)
+
 
 def test_a_program_is_started_and_stopped(
     world: World, ssh_host: type[SSHHost], supervisor: Callable[[str | None], dict[str, Any]]
@@ -396,9 +419,30 @@ def test_a_program_is_started_and_stopped(
     assert "STOPPED" in program.status()
     assert program.restart() == (f"restarted {PROGRAM}",)
 
+    options = {"numprocs": 2, "process_name": "%(process_num)d", "startsecs": 0}
+    several = node_on(ssh_host, Program, **{**attributes, "options": options})
+    several.setup()
+    said = f"{PROGRAM}:0:\n    50%\n{PROGRAM}:1:\n    50%"
+    until(lambda: several.tail() == said, several.tail, 10)
+
     missing = node_on(ssh_host, Program, **{**attributes, "command": "/not/there"})
     with pytest.raises(ActionException, match="no such file"):
         missing.setup()
+
+
+def test_a_program_that_does_not_stay_is_an_error_each_time(
+    ssh_host: type[SSHHost], supervisor: Callable[[str | None], dict[str, Any]]
+) -> None:
+    # That often, supervisor starts it again itself.
+    options = {"startretries": 100}
+    command = "sh -c 'echo no luck; exit 3'"
+    attributes = {"name": PROGRAM, "command": command, "options": options, **supervisor("deploy")}
+    program = node_on(ssh_host, Program, **attributes)
+    for attempt in (program.setup, program.setup):
+        with pytest.raises(ActionException, match="spawn error") as caught:
+            attempt()
+        assert isinstance(caught.value.inner_exception, ExecCommandFailed)
+    assert "no luck" in program.tail()
 
 
 def test_a_supervisor_that_does_not_run_is_an_error(ssh_host: type[SSHHost]) -> None:
@@ -422,6 +466,9 @@ def test_a_supervisor_that_does_not_run_is_an_error(ssh_host: type[SSHHost]) -> 
         {"command": "echo 'open"},
         {"command": "'one\ntwo'"},
         {"options": {"umask": "022\ncommand=x"}},
+        {"options": ["umask=022"]},
+        {"command": ["x", "-y"]},
+        {"environment": "A=x"},
         {"environment": {"A": "both \" and '"}},
         {"environment": {"A": "'quoted'"}},
         {"environment": {"A B": "x"}},
@@ -429,5 +476,5 @@ def test_a_supervisor_that_does_not_run_is_an_error(ssh_host: type[SSHHost]) -> 
 )
 def test_what_no_program_can_have_is_refused(attributes: dict[str, Any]) -> None:
     program = node_on(LocalHost, Program, **{"name": "x", "command": "y", **attributes})
-    with pytest.raises(ValueError):
+    with pytest.raises((TypeError, ValueError)):
         program.content  # noqa: B018

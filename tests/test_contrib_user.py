@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,57 @@ def test_root_follows_no_symlink_of_the_user(world: World, admin_host: type[SSHH
     with pytest.raises(ActionException, match="Permission denied"):
         node_on(admin_host, User, username=NAME, authorized_keys=[KEY]).setup()
     assert world.run(["cat", "/etc/precious"]) == "precious\n"
+
+
+def test_the_home_directory_and_the_context_may_be_any(
+    world: World, ssh_host: type[SSHHost]
+) -> None:
+    attributes: dict[str, Any] = {"username": NAME, "authorized_keys": [KEY]}
+    node = node_on(ssh_host, User, home=f"/home/{NAME}/", **attributes)
+    world.run(["useradd", "-m", NAME])
+    world.run(["chmod", "g+s", f"/home/{NAME}"])
+    world.run(["install", "-d", "-m", "700", "/home/deploy/private"])
+    with node.host.cd("/home/deploy/private"):
+        assert node.setup() == (f"wrote the authorized_keys of {NAME}",)
+        assert node.setup() == ()
+    assert f".ssh 2700 {NAME}" in state(world)
+    world.run(["rmdir", "/home/deploy/private"])
+
+
+def test_nobody_has_to_end_the_input_at_a_terminal(world: World, ssh_host: type[SSHHost]) -> None:
+    with open_terminal() as terminal:
+        attributes = {"username": NAME, "authorized_keys": [KEY]}
+        node = node_on(ssh_host, User, pty=terminal.pty, **attributes)
+        thread = threading.Thread(target=node.setup, daemon=True)
+        thread.start()
+        until(lambda: not thread.is_alive())
+    assert world.run(["cat", KEYS]) == f"{KEY}\n"
+
+
+def test_root_needs_no_sudo_to_write_the_keys(
+    world: World, new_ssh_host: Callable[..., type[SSHHost]]
+) -> None:
+    node = node_on(new_ssh_host("root"), User, username=NAME, authorized_keys=[KEY])
+    world.run(["mv", "/usr/bin/sudo", "/usr/bin/no-sudo"])
+    try:
+        assert node.setup()[1:] == (f"wrote the authorized_keys of {NAME}",)
+        assert node.setup() == ()
+    finally:
+        world.run(["mv", "/usr/bin/no-sudo", "/usr/bin/sudo"])
+
+
+def test_keys_log_in_where_nobody_asks_pam(
+    world: World,
+    ssh_host: type[SSHHost],
+    new_ssh_host: Callable[..., type[SSHHost]],
+    public_key: str,
+) -> None:
+    node_on(ssh_host, User, username=NAME, shell="/bin/sh", authorized_keys=public_key).setup()
+    with world.serve("UsePAM no") as server:
+        there = new_ssh_host(NAME, server, name="There", password=None)
+        assert there().run("id -un") == f"{NAME}\n"
+        there.close_connection()
+    until(lambda: not world.run(["pgrep", "-u", NAME], check=False))
 
 
 def test_it_is_asked_before_a_user_is_removed(world: World, ssh_host: type[SSHHost]) -> None:

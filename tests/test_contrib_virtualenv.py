@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from deployer.contrib.nodes.virtualenv import VirtualEnv
 from deployer.exceptions import ActionException, DeployerException, ExecCommandFailed
-from deployer.host import Host, LocalHost
+from deployer.host import Host, LocalHost, SSHHost
 from ready_made import Messages, node_on
 from world import World
 
@@ -118,6 +119,22 @@ def test_what_is_no_environment_stays(tmp_path: Path) -> None:
     assert (tmp_path / "data").read_text() == "precious\n"
 
 
+def test_an_environment_without_pip_gets_it_and_keeps_what_is_in_it(tmp_path: Path) -> None:
+    location = tmp_path / "env"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", location], check=True)
+    (location / "lib" / "precious").touch()
+    env = env_at(str(location), LocalHost)
+    assert env.setup_env() == (f"installed pip in {location}",)
+    assert env.setup_env() == ()
+    assert (location / "lib" / "precious").exists()
+
+    # What was left of a package when somebody was killed, and what is not Python's own.
+    next(location.glob("lib/python*/site-packages")).joinpath("half-1.0.dist-info").mkdir()
+    (tmp_path / "logging.py").write_text("raise SystemExit('the wrong one')\n")
+    with env.host.cd(str(tmp_path)):
+        assert env.install_package("pip") == ()
+
+
 def test_an_interpreter_that_cannot_make_one_is_told_with_the_package_to_install(
     tmp_path: Path,
 ) -> None:
@@ -149,6 +166,44 @@ def test_a_sandbox_says_what_would_be_installed(tmp_path: Path) -> None:
         f"installed demo<2 in {location}",
     )
     assert not location.exists()
+
+
+def test_in_a_sandbox_the_user_may_still_have_to_be_made(ssh_host: type[SSHHost]) -> None:
+    options = {"user": "nobody-at-all", "packages": ["demo"], "is_sandbox": True}
+    assert env_at("/srv/new", ssh_host, **options).setup_env() == (
+        "made /srv/new",
+        "installed demo in /srv/new",
+    )
+    with pytest.raises(ActionException, match="nobody-at-all"):
+        env_at("/srv/new", ssh_host, user="nobody-at-all").setup_env()
+
+
+def test_a_full_disk_is_told_as_that(world: World, ssh_host: type[SSHHost]) -> None:
+    place = "/var/tmp/small"
+    world.run(["mkdir", place])
+    world.run(["mount", "-t", "tmpfs", "-o", "size=100k,mode=1777", "tmpfs", place])
+    try:
+        with pytest.raises(ActionException, match="No space left on device"):
+            env_at(f"{place}/env", ssh_host).create()
+    finally:
+        world.run(["umount", place])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"packages": "demo"},
+        {"packages": [5]},
+        {"requirements_files": "~/wanted.txt"},
+        {"pip_options": "--no-index"},
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(tmp_path: Path, attributes: dict[str, Any]) -> None:
+    location = str(tmp_path / "env")
+    options = {"packages": ["demo"], "is_sandbox": True, **attributes}
+    with pytest.raises(ActionException, match="is a list of texts") as caught:
+        env_at(location, LocalHost, **options).setup_env()
+    assert isinstance(caught.value.inner_exception, TypeError)
 
 
 def test_nothing_to_install_takes_no_environment(tmp_path: Path) -> None:

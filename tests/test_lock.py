@@ -359,6 +359,18 @@ def test_a_lock_of_root(new_ssh_host: NewHost, world: World) -> None:
     assert lock.status() is None
 
 
+def test_what_a_start_up_file_prints_is_no_holder(new_ssh_host: NewHost, world: World) -> None:
+    world.run(["sh", "-c", "cp .bashrc kept; sed -i '1i echo NOISE' .bashrc"], user="nosudo")
+    try:
+        lock = lock_at("/home/nosudo/lock", new_ssh_host("nosudo"))
+        assert lock.status() is None
+        lock.acquire("noise")
+        assert lock.status().reason == "noise"
+        lock.release()
+    finally:
+        world.run(["mv", "kept", ".bashrc"], user="nosudo")
+
+
 # At once, killed, and cut off.
 
 

@@ -160,6 +160,23 @@ def test_options_hold_after_a_sub_shell(session):
 # Commands
 
 
+def test_results_read_as_they_say_themselves(session):
+    assert session.run("notes tag v3", "notes tag all") == "tag v3\ntag v1\ntag v2\n"
+
+
+def test_what_is_for_a_with_block_says_so(session):
+    assert "it is for a `with` block" in session.run("notes lock")
+    assert session.status == 1
+
+
+def test_a_node_that_is_called_has_its_own_name_and_no_hooks(tmp_path):
+    assert "complete_name" not in Session(Site).run("ls notes.tag")
+    with open_terminal() as terminal:
+        shell = DeploymentShell(Env(Site(), terminal.pty))
+        shell.run_line("notes tag v3")
+        assert "tag: done" in terminal.read_until("done")
+
+
 def test_a_command_runs_on_the_hosts_of_the_node(session):
     output = session.run("cd staging", "--run 'echo $((40 + 2))'")
     assert output.endswith("web1 | $ echo $((40 + 2))\n42\n")
@@ -384,7 +401,7 @@ def test_paths_are_completed(session, tmp_path, monkeypatch):
 
 def test_nodes_have_the_colour_of_their_group(session):
     colours = {c.display: c.colour for c in session.shell.complete("cd ", 3)}
-    assert colours == {"git": "", "staging": "yellow", "prod": "red", "careful": ""}
+    assert colours == {"git": "", "notes": "", "staging": "yellow", "prod": "red", "careful": ""}
 
 
 def test_every_command_is_there():

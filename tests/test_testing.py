@@ -184,6 +184,19 @@ def test_a_strict_host_names_the_command_and_the_remedy() -> None:
         web1().run("rm -r x")
 
 
+def test_what_a_strict_host_says_of_a_long_command_has_no_secret_and_is_a_pattern() -> None:
+    class web1(FakeHost):
+        strict = True
+
+    command = f"login {Secret('correct horse').reveal()}\nand more\n"
+    with pytest.raises(AssertionError) as caught:
+        web1().run(command)
+    pattern = re.search(r"answers\['(.*)'\]", str(caught.value))
+    assert pattern is not None and pattern[1] == "login ****"
+    web1.answers[pattern[1]] = "done"
+    assert web1().run(command) == "done"
+
+
 def test_a_sandbox_asks_for_no_answers_and_writes_no_files(host: type[FakeHost]) -> None:
     host.answers["make"] = Answer(exit_status=1)
     sandbox = host(is_sandbox=True)
@@ -454,8 +467,12 @@ def test_a_config_is_what_it_should_be_after_the_first_time() -> None:
     assert host.file_system.stat("/etc/the motd") == before
     assert sorted(host.files.values()) == ["Goodbye\n", "Hello\n"]
     assert_runs(host, "chown -- www:adm '/etc/the motd'", "chmod 640 '/etc/the motd'")
+    # By which the ready-made nodes find the output of their questions.
+    assert {run.prefixes for run in host.runs} == {()}
     del host.files["/etc/the motd"]
-    assert config.setup() == ("wrote /etc/the motd",)
+    host.file_system.symlink("/srv/motd", "/etc/the motd")
+    assert "wrote /etc/the motd" in config.setup()
+    assert host.files["/srv/motd"] == "Hello\n"
     assert host.file_system.stat("/etc/the motd").permissions == 0o640
 
 
@@ -650,6 +667,47 @@ def test_questions_are_answered_with_the_lines_that_were_typed() -> None:
         assert isinstance(caught.value.inner_exception, NoInput)
 
 
+def test_lines_that_are_typed_are_no_text() -> None:
+    with pytest.raises(TypeError, match=r"\['yes'\]"):
+        FakeTree(Site, typed="yes")
+
+
+class Loads(Node):
+    class Hosts:
+        host = LocalHost
+
+    def load(self) -> float:
+        return float(self.host.run("cat /proc/loadavg").split()[0])
+
+    def load_as_json(self) -> None:
+        self.host.run("cat /proc/loadavg")
+        self.dump()
+
+    def dump(self) -> None:
+        raise ValueError("no JSON")
+
+    def ask(self) -> str:
+        return self.console.input("Which one")
+
+
+def get_notes(act: Callable[[], object]) -> list[str]:
+    with pytest.raises(ActionException) as caught:
+        act()
+    return getattr(caught.value.inner_exception, "__notes__", [])
+
+
+def test_a_failure_after_a_command_that_was_given_no_answer_says_so() -> None:
+    tree = FakeTree(Loads)
+    (note,) = get_notes(tree.env.load)
+    assert "'cat /proc/loadavg' does on " in note
+    # Another action has begun since.
+    assert get_notes(tree.env.load_as_json) == []
+    (note,) = get_notes(tree.env.ask)
+    assert "typed=[" in note
+    tree["LocalHost"].answers["cat *"] = "\n"
+    assert get_notes(tree.env.load) == []
+
+
 def test_a_host_that_is_not_there_or_not_the_only_one_is_an_error() -> None:
     class other(Node):
         class Hosts:
@@ -773,6 +831,22 @@ def test_a_claim_without_a_command_is_a_mistake(ran: type[FakeHost]) -> None:
             claim(ran)
 
 
+def test_of_a_long_script_a_failure_shows_the_beginning(host: type[FakeHost]) -> None:
+    host().run("\n".join(f"step {number}" for number in range(9)))
+    with pytest.raises(AssertionError) as caught:
+        assert_runs_only(host)
+    assert str(caught.value).endswith("step 2\n        ... 6 more lines")
+    assert "'step 0…'" in str(caught.value)
+
+
+def test_what_is_no_fake_host_or_no_pattern_is_named(ran: type[FakeHost]) -> None:
+    for claim in (assert_runs, assert_runs_only, assert_never_runs):
+        with pytest.raises(TypeError, match=r"LocalHost.* is no fake host"):
+            claim(LocalHost, "ls")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"\['ls'\] is no pattern"):
+            claim(ran, ["ls"])  # type: ignore[arg-type]
+
+
 # With pytest, and without.
 
 
@@ -797,9 +871,10 @@ def run_pytest(folder: Path, *words: str) -> str:
 
 def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "testing.rst").read_text(encoding="utf-8")
-    for block in read_blocks(text)[:2]:
+    for block in read_blocks(text):
         name = block.source.partition("\n")[0].removeprefix("# ")
-        (tmp_path / name).write_text(block.source)
+        if name.endswith(".py"):
+            (tmp_path / name).write_text(block.source)
     (tmp_path / "test_unit.py").write_text(
         textwrap.dedent("""\
         import unittest
@@ -816,7 +891,7 @@ def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
                 assert_runs(self.tree["web1"], "git fetch *")
         """)
     )
-    assert "4 passed" in run_pytest(tmp_path)
+    assert "7 passed" in run_pytest(tmp_path)
     assert "OK" in run_python(tmp_path, "-m", "unittest", "test_unit")
 
 

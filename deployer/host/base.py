@@ -230,8 +230,8 @@ class Host(FileAccess, PortForwarding):
         ) as entry:
             result = self._execute(
                 command,
-                # Root needs no sudo to be root, and a small system may have none.
-                sudo=use_sudo and not (user in (None, "root") and self.get_username() == "root"),
+                # To be who one is takes no sudo: it may not be allowed, or not be there.
+                sudo=use_sudo and (user or "root") != self.get_username(),
                 reported_sudo=use_sudo,
                 sandbox=sandbox,
                 in_pty=interactive,
@@ -295,13 +295,36 @@ class Host(FileAccess, PortForwarding):
         command = f"command -v {shlex.quote(name)}"
         return host.run(command, interactive=False, ignore_exit_status=True, silent=True).ok
 
-    def _run_outside(self, command: str, **options: Any) -> str:
-        # A question changes nothing: it is asked from a sandbox, too.
+    def run_unseen(
+        self,
+        command: str,
+        use_sudo: bool = False,
+        user: str | None = None,
+        ignore_exit_status: bool = False,
+        timeout: float | None = None,
+    ) -> RunResult:
+        """Run a command for what it prints: nothing of it is shown or logged.
+
+        It is for questions that change nothing: it runs in a sandbox, too, and outside of the
+        context. What a start-up file of the login shell prints is left out. Otherwise as
+        :meth:`run`.
+        """
         host = type(self)(self.pty)
-        # A start-up file of the login shell may print something first.
         mark = f"deployer-{os.urandom(12).hex()}"
-        command = f"printf %s {mark}; {command}"
-        return host.run(command, interactive=False, silent=True, **options).partition(mark)[2]
+        with host.prefix(f"printf %s {mark}"):
+            result = host.run(
+                command,
+                use_sudo=use_sudo,
+                user=user,
+                interactive=False,
+                silent=True,
+                ignore_exit_status=True,
+                timeout=timeout,
+            )
+        result = result.with_stdout(result.partition(mark)[2])
+        if not result.ok and not ignore_exit_status:
+            raise ExecCommandFailed(result)
+        return result
 
     def _stream_as_root(self, command: str) -> AbstractContextManager[CommandStream]:
         from . import execution
@@ -324,7 +347,7 @@ class Host(FileAccess, PortForwarding):
         # Not in everybody's PATH; and either of the two may be missing.
         path = "PATH=$PATH:/sbin:/usr/sbin"
         return parse_ifconfig_output(
-            self._run_outside(f"{path}; ip addr show 2>/dev/null || ifconfig -a")
+            self.run_unseen(f"{path}; ip addr show 2>/dev/null || ifconfig -a")
         )
 
     def get_ip_address(self, interface: str = "eth0") -> str | None:

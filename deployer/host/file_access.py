@@ -7,7 +7,7 @@ import posixpath
 import re
 import shlex
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exceptions import ExecCommandFailed, RemoteFileError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .command_stream import CommandStream
     from .files import FileSystem, Stat
     from .remote_file import RemoteFile
+    from .result import RunResult
     from .transfers import Progress
     from .trees import TreeSummary
 
@@ -43,7 +44,14 @@ class FileAccess(abc.ABC):
         """Return the absolute path of the directory where commands start."""
 
     @abc.abstractmethod
-    def _run_outside(self, command: str, **options: Any) -> str:
+    def run_unseen(
+        self,
+        command: str,
+        use_sudo: bool = False,
+        user: str | None = None,
+        ignore_exit_status: bool = False,
+        timeout: float | None = None,
+    ) -> RunResult:
         """Return what a command of ours prints; it runs outside the context, unreported."""
 
     @abc.abstractmethod
@@ -120,7 +128,7 @@ class FileAccess(abc.ABC):
         from .command_stream import command_error
 
         try:
-            return self._run_outside(f"/bin/sh -c {shlex.quote(script)}", use_sudo=True)
+            return self.run_unseen(f"/bin/sh -c {shlex.quote(script)}", use_sudo=True)
         except ExecCommandFailed as error:
             raise command_error(error.result.stderr or str(error)) from error
 

@@ -71,6 +71,10 @@ class RunResult(str):
         """The same text as a plain ``str``."""
         return str(self)
 
+    def with_stdout(self, text: str) -> RunResult:
+        """Return the same result with another stdout."""
+        return _restore(text, {name: getattr(self, name) for name in self.__slots__})
+
     @property
     def ok(self) -> bool:
         """Whether the exit status is 0."""

@@ -106,6 +106,16 @@ def describe_result(value: Any) -> str:
             # What many cells returned alike stands there once.
             grouped = group_equal({name: text for name, text in results.items() if text})
             return "\n".join(f"{fold(names)}: {text}" for names, text in grouped)
+    if _says_how_it_reads(value):
+        return str(value)
+    if type(value) in (list, tuple) and value and all(map(_says_how_it_reads, value)):
+        return "\n".join(map(str, value))
     from pprint import pformat
 
     return pformat(value)
+
+
+def _says_how_it_reads(value: Any) -> bool:
+    """Whether there is a text of an object for people, besides its ``repr``."""
+    own = any("__str__" in vars(cls) for cls in type(value).__mro__[:-1])
+    return own and not isinstance(value, str | bytes)

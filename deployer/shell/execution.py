@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cli.completion import did_you_mean
@@ -14,6 +15,7 @@ from ..exceptions import (
     ConnectionLost,
     Declined,
     DeployerException,
+    NodeUsageError,
     NoInput,
     ParallelActionException,
 )
@@ -78,7 +80,17 @@ def get_action(target: Target) -> Any:
 def prepare_call(action: Callable[..., Any], arguments: Sequence[Token]) -> Callable[[], Any]:
     """Return what calls an action with words; raise CallError if the words do not fit it."""
     args, kwargs = bind_arguments(action, arguments)
-    return lambda: action(*args, **kwargs)
+
+    def call() -> Any:
+        value = action(*args, **kwargs)
+        if isinstance(value, ContextDecorator):
+            # Of @contextmanager: nothing of the function has run yet.
+            raise NodeUsageError(
+                "it does nothing by itself; it is for a `with` block, in an action of Python"
+            )
+        return value
+
+    return call
 
 
 def attempt(function: Callable[[], Any]) -> Outcome:

@@ -26,7 +26,7 @@ from .completion import ShellCandidates
 from .display import describe_action, describe_node, describe_result
 from .execution import CallError, Outcome, attempt, get_action, prepare_call
 from .hosts import list_hosts
-from .navigation import NotFound, Target, find_elsewhere, find_target, make_command
+from .navigation import DEFAULT_ACTION, NotFound, Target, find_elsewhere, find_target, make_command
 from .state import ShellState
 
 __all__ = ["DeploymentShell"]
@@ -130,7 +130,9 @@ class DeploymentShell(LineShell):
                 self.show(text)
 
         with self._proposing(target):
-            return self.run_at(target.node, action.name, run, show_result)
+            is_default = action.name == DEFAULT_ACTION
+            title = Inspector(target.node).get_name() if is_default else action.name
+            return self.run_at(target.node, title, run, show_result)
 
     def run_at(
         self,

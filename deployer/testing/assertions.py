@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..secret import redact
+from ..secret import redact, shown_command
 from ..utils.spelling import find_nearest
 from .recorded_run import Pattern, RecordedRun, matches
 
@@ -20,6 +21,8 @@ Subject: TypeAlias = "type[FakeHost] | FakeTree"
 
 # As like as that, and it may be what was meant.
 _SIMILARITY = 0.4
+# How many lines of a script are shown. Some nodes run long ones.
+_MOST_LINES = 3
 
 
 def assert_runs(subject: Subject, *patterns: Pattern) -> list[RecordedRun]:
@@ -31,7 +34,8 @@ def assert_runs(subject: Subject, *patterns: Pattern) -> list[RecordedRun]:
     :return: the commands that were meant, to look at their directory, sudo, input and so on.
     """
     __tracebackhide__ = True
-    _check_patterns("assert_runs", patterns)
+    _check(subject, patterns)
+    _check_number("assert_runs", patterns)
     found: list[RecordedRun] = []
     rest = iter(subject.runs)
     for pattern in patterns:
@@ -52,16 +56,18 @@ def assert_runs_only(subject: Subject, *patterns: Pattern) -> list[RecordedRun]:
     Otherwise as :func:`assert_runs`.
     """
     __tracebackhide__ = True
+    _check(subject, patterns)
     runs = subject.runs
     for number, run in enumerate(runs):
         if number == len(patterns):
             raise AssertionError(
-                f"{_name(subject)} also ran {redact(run.command)!r}{_list(subject, runs[:number])}"
+                f"{_name(subject)} also ran {shown_command(run.command)}"
+                f"{_list(subject, runs[:number])}"
             )
         if not matches(patterns[number], run.command):
             raise AssertionError(
-                f"{_name(subject)} ran {redact(run.command)!r}, where {_show(patterns[number])} "
-                f"was to run{_list(subject, runs[:number])}"
+                f"{_name(subject)} ran {shown_command(run.command)}, where "
+                f"{_show(patterns[number])} was to run{_list(subject, runs[:number])}"
             )
     if len(runs) < len(patterns):
         pattern = patterns[len(runs)]
@@ -75,17 +81,31 @@ def assert_runs_only(subject: Subject, *patterns: Pattern) -> list[RecordedRun]:
 def assert_never_runs(subject: Subject, *patterns: Pattern) -> None:
     """Fail if a command ran that one of the patterns means."""
     __tracebackhide__ = True
-    _check_patterns("assert_never_runs", patterns)
+    _check(subject, patterns)
+    _check_number("assert_never_runs", patterns)
     for pattern in patterns:
         found = [run for run in subject.runs if matches(pattern, run.command)]
         if found:
             raise AssertionError(
-                f"{_name(subject)} ran {redact(found[0].command)!r}, which {_show(pattern)} means"
-                f"{_list(subject, found)}"
+                f"{_name(subject)} ran {shown_command(found[0].command)}, which {_show(pattern)} "
+                f"means{_list(subject, found)}"
             )
 
 
-def _check_patterns(name: str, patterns: Sequence[Pattern]) -> None:
+def _check(subject: Subject, patterns: Sequence[Pattern]) -> None:
+    __tracebackhide__ = True
+    if not hasattr(subject, "runs"):
+        raise TypeError(
+            f"{subject!r} is no fake host, and no tree of them; take what stands in for a host "
+            "from the tree, as in tree['web1']"
+        )
+    for pattern in patterns:
+        if not isinstance(pattern, str | re.Pattern):
+            raise TypeError(f"{pattern!r} is no pattern: give a text or a compiled expression")
+
+
+def _check_number(name: str, patterns: Sequence[Pattern]) -> None:
+    __tracebackhide__ = True
     if not patterns:
         raise TypeError(f"{name}() claims nothing without a pattern: name a command, as in 'git *'")
 
@@ -105,7 +125,7 @@ def _hint(subject: Subject, pattern: Pattern) -> str:
         return ", but before that"
     text = pattern if isinstance(pattern, str) else pattern.pattern
     nearest = find_nearest(text, commands, _SIMILARITY)
-    return f"; the nearest is {redact(nearest)!r}" if nearest is not None else ""
+    return f"; the nearest is {shown_command(nearest)}" if nearest is not None else ""
 
 
 def _list(subject: Subject, marked: Collection[RecordedRun]) -> str:
@@ -116,5 +136,7 @@ def _list(subject: Subject, marked: Collection[RecordedRun]) -> str:
         host = "" if isinstance(subject, type) else f"{run.host.slug} | "
         first, *more = str(run).splitlines() or [""]
         lines.append(f"{'>' if run.number in numbers else ' '} {host}{first}  [{run.directory}]")
+        if len(more) >= _MOST_LINES:
+            more[_MOST_LINES - 1 :] = [f"... {len(more) - _MOST_LINES + 1} more lines"]
         lines += [f"      {line}" for line in more]
     return ". It ran:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; nothing ran"

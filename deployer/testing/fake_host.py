@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from ..exceptions import NodeUsageError
 from ..host.base import Host
@@ -14,22 +16,42 @@ from ..host.result import RunResult
 from ..host.sudo import new_prompt
 from ..loggers import LoggerInterface
 from ..pseudo_terminal import write_text
-from ..secret import shown_command
+from ..secret import redact, shown_command
 from ..utils.network import IfConfig, NetworkInterface
+from ..utils.string_utils import abbreviate
 from . import file_commands
 from .answers import Answer, Answers, Script
+from .hints import note_run
 from .memory_files import FileTexts, MemoryFiles
 from .recorded_run import Pattern, RecordedRun, read_preparations
 
 if TYPE_CHECKING:
     from ..host.channel import Channel
     from ..host.files import FileSystem
-    from ..host.remote_file import RemoteFile
-    from ..host.transfers import Progress
-    from ..host.trees import TreeSummary
     from ..loggers.entries import FileEntry
 
 __all__ = ["FakeHost"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WIDEST_PATTERN = 60
+
+
+def _in_memory(
+    method: Callable[Concatenate[Host, P], T],
+) -> Callable[Concatenate[FakeHost, P], T]:
+    """Make a method of a host about files one that sees those in memory, with sudo or without."""
+    signature = inspect.signature(method)
+
+    def in_memory(self: FakeHost, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        arguments["self"] = self._for_files(arguments.pop("use_sudo", False))
+        do: Callable[..., T] = method
+        return do(**arguments)
+
+    functools.update_wrapper(in_memory, method)
+    return in_memory
 
 
 class FakeHost(Host):
@@ -157,10 +179,30 @@ class FakeHost(Host):
         if answer is None and self.strict:
             raise AssertionError(
                 f"{self.slug}: nothing says what {shown_command(command)} prints, and this host is "
-                f"strict; set an answer, as in {type(self).__name__}.answers[{command!r}] = "
-                '"its output"'
+                f"strict; set an answer, as in {type(self).__name__}.answers["
+                f'{_suggest_pattern(command)!r}] = "its output"'
             )
+        note_run(run, is_answered=answer is not None)
         return answer or Answer()
+
+    def run_unseen(
+        self,
+        command: str,
+        use_sudo: bool = False,
+        user: str | None = None,
+        ignore_exit_status: bool = False,
+        timeout: float | None = None,
+    ) -> RunResult:
+        # There is no start-up file that prints something.
+        return type(self)(self.pty).run(
+            command,
+            use_sudo=use_sudo,
+            user=user,
+            interactive=False,
+            silent=True,
+            ignore_exit_status=ignore_exit_status,
+            timeout=timeout,
+        )
 
     def _wants_terminal(self, silent: bool) -> bool:
         return self.pty.is_interactive and not silent
@@ -204,61 +246,12 @@ class FakeHost(Host):
         root._is_root = True
         return root
 
-    def open(
-        self,
-        path: str,
-        mode: str | None = None,
-        use_sudo: bool = False,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = "\n",
-        permissions: int | None = None,
-    ) -> RemoteFile:
-        host = self._for_files(use_sudo)
-        return Host.open(host, path, mode, False, encoding, errors, newline, permissions)
-
-    def put_file(
-        self,
-        local_path: str,
-        remote_path: str,
-        use_sudo: bool = False,
-        progress: Progress | None = None,
-    ) -> None:
-        Host.put_file(self._for_files(use_sudo), local_path, remote_path, False, progress)
-
-    def get_file(
-        self,
-        remote_path: str,
-        local_path: str,
-        use_sudo: bool = False,
-        progress: Progress | None = None,
-    ) -> None:
-        Host.get_file(self._for_files(use_sudo), remote_path, local_path, False, progress)
-
-    def put_dir(
-        self,
-        local_path: str,
-        remote_path: str,
-        use_sudo: bool = False,
-        delete: bool = False,
-        progress: Progress | None = None,
-    ) -> TreeSummary:
-        host = self._for_files(use_sudo)
-        return Host.put_dir(host, local_path, remote_path, False, delete, progress)
-
-    def get_dir(
-        self,
-        remote_path: str,
-        local_path: str,
-        use_sudo: bool = False,
-        delete: bool = False,
-        progress: Progress | None = None,
-    ) -> TreeSummary:
-        host = self._for_files(use_sudo)
-        return Host.get_dir(host, remote_path, local_path, False, delete, progress)
-
-    def exists(self, path: str, use_sudo: bool = False) -> bool:
-        return Host.exists(self, path)
+    open = _in_memory(Host.open)
+    put_file = _in_memory(Host.put_file)
+    get_file = _in_memory(Host.get_file)
+    put_dir = _in_memory(Host.put_dir)
+    get_dir = _in_memory(Host.get_dir)
+    exists = _in_memory(Host.exists)
 
     def _session_directory(self) -> str:
         return self._home(None)
@@ -293,6 +286,13 @@ class FakeHost(Host):
         return NodeUsageError(
             f"{self.slug} is a fake host and cannot {what}; test what does that on a real one"
         )
+
+
+def _suggest_pattern(command: str) -> str:
+    """Return a pattern for a command that has room in a message."""
+    shown = redact(command)
+    first = abbreviate(shown, _WIDEST_PATTERN)
+    return shown if first == shown else first.removesuffix("…") + "*"
 
 
 class _AsRoot(LoggerInterface):

@@ -19,6 +19,7 @@ from ..secret import Secret
 from ..utils.spelling import find_nearest
 from .answers import Script
 from .fake_host import FakeHost
+from .hints import HintLogger
 from .recorded_run import Pattern, RecordedRun
 
 __all__ = ["FakeTree", "no_connections"]
@@ -57,6 +58,8 @@ class FakeTree:
         is_sandbox: bool = False,
         options: RunOptions | None = None,
     ) -> None:
+        if isinstance(typed, str):
+            raise TypeError(f"typed takes a list of lines: [{typed!r}]")
         self._answers = dict(answers or {})
         self._files = dict(files or {})
         self._strict = strict
@@ -66,6 +69,7 @@ class FakeTree:
         #: What was done: actions, commands and files, nested.
         self.trace = TraceLogger()
         logger = LoggerInterface()
+        logger.attach(HintLogger())
         logger.attach(self.trace)
         node = root() if isinstance(root, type) else root
         #: The root, to run actions of it and of the nodes in it.

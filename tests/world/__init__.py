@@ -1,10 +1,10 @@
 """A world of its own for tests: real users, sudo, login shells and OpenSSH servers.
 
 It is a pair of Linux namespaces (mounts and processes) with overlays over ``/etc``, ``/home``,
-``/root``, ``/tmp``, ``/usr`` and ``/var``, so that users, sudoers entries, keys and installed
-packages vanish with it, and the machine is left as it was. The network is the machine's: the tests
-run outside and connect to the servers over loopback, and a deployment inside reaches package
-indexes.
+``/opt``, ``/root``, ``/srv``, ``/tmp``, ``/usr`` and ``/var``, so that users, sudoers entries, keys
+and installed packages vanish with it, and the machine is left as it was. The network is the
+machine's: the tests run outside and connect to the servers over loopback, and a deployment inside
+reaches package indexes.
 """
 
 from __future__ import annotations

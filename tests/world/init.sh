@@ -18,7 +18,7 @@ hosts=$(cat /etc/hosts) resolv=$(cat /etc/resolv.conf)
 # The upper layers lie on a file system in memory that only this namespace sees.
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -m 700 /run/layers
-for directory in etc home root tmp usr var; do
+for directory in etc home opt root srv tmp usr var; do
     [ -d "/$directory" ] || continue
     mkdir -p "/run/layers/$directory/upper" "/run/layers/$directory/work"
     chmod --reference="/$directory" "/run/layers/$directory/upper"

@@ -37,7 +37,7 @@ class AsciicastRecorder:
     print, log lines and the lines that were typed are recorded, with the size of the window and its
     changes. Where one of the two streams is a terminal, and the other one is not, only that one is
     recorded. Each piece is written at once: what is left by a process that was killed can be
-    played.
+    played, and so can what there was room for on a full disk.
 
     Secrets are ``***`` in it, as in logs, also when they come in several pieces: what may be the
     beginning of one is recorded when more is written to the same stream. A secret is not found
@@ -129,11 +129,14 @@ class _Cast:
     def _write(self, value: object) -> None:
         if self._file is None:
             return
+        length = os.fstat(self._file.fileno()).st_size
         try:
             write_json(self._file, value)
         except OSError as error:
-            # What is recorded goes on without.
+            # What is recorded goes on without. Half a line could not be played.
             self.close()
+            with suppress(OSError):
+                os.truncate(self._path, length)
             warning = f"Warning: {self._path} is no longer written: {error.strerror}\n"
             write_text(self._warnings, warning)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -36,6 +37,9 @@ class JsonLinesLogger(Logger):
 
     Arguments that JSON has nothing like are there as their ``repr()``.
 
+    Where it cannot be written, as on a full disk, there is one warning in the log
+    ``deployer.contrib.loggers``, and what runs goes on.
+
     :param to: the path of a file, which is made for its owner only, and appended to: several
         processes may do so. Or a text stream.
     """
@@ -49,11 +53,15 @@ class JsonLinesLogger(Logger):
             self._stream = to
         self._host = ""
         self._lock = threading.Lock()
+        self._has_warned = threading.Event()
 
     def close(self) -> None:
         """Close the file, once nothing is to be logged any more; a stream is left as it is."""
         if self._path is not None:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:
+                self._warn(error)
 
     def enter_group(self, entry: GroupEntry) -> None:
         """Write which action begins."""
@@ -84,6 +92,7 @@ class JsonLinesLogger(Logger):
         """Return one that says whose part it is, and writes to the same place."""
         forked = JsonLinesLogger(self._stream)
         forked._path, forked._host, forked._lock = self._path, entry.name, self._lock
+        forked._has_warned = self._has_warned
         return forked
 
     def log_exception(self, error: BaseException) -> None:
@@ -103,7 +112,19 @@ class JsonLinesLogger(Logger):
     def _write(self, event: str, host: str, more: dict[str, Any]) -> None:
         value = {"event": event, "time": time.time(), "host": host, **more}
         with self._lock:
-            write_json(self._stream, value)
+            try:
+                write_json(self._stream, value)
+            except OSError as error:
+                self._warn(error)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned.is_set():
+            self._has_warned.set()
+            logging.getLogger("deployer.contrib.loggers").warning(
+                "%s cannot be written: %s; what happens until it can be may be missing in it",
+                self._path or self._stream,
+                error.strerror or error,
+            )
 
 
 def _describe_action(entry: GroupEntry) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 
-from ...exceptions import CommandTimeout, ConnectionFailedException, ConnectionLost
+from ...exceptions import (
+    CommandTimeout,
+    ConnectionFailedException,
+    ConnectionLost,
+    ExecCommandFailed,
+)
 from ...host import Host
 from ...host.command import shell_path
 from ...loggers import Logger
@@ -129,7 +134,10 @@ class OnHostLogger(Logger):
                 self._warned.add(host)
             if is_first:
                 logging.getLogger("deployer.contrib.loggers").warning(
-                    "%s: the history %s cannot be written: %s", host.slug, self._path, error
+                    "%s: the history %s cannot be written: %s",
+                    host.slug,
+                    self._path,
+                    _get_reason(error),
                 )
 
 
@@ -147,6 +155,12 @@ def _was_run(entry: RunEntry) -> bool:
     """Whether anything came to the host."""
     error = entry.error
     return not isinstance(error, ConnectionFailedException) or isinstance(error, ConnectionLost)
+
+
+def _get_reason(error: Exception) -> object:
+    """Return what the host said; how a line is appended is nobody's concern."""
+    said = error.result.stderr.split("\n") if isinstance(error, ExecCommandFailed) else []
+    return next(filter(None, said), error)
 
 
 def _make_line(entry: RunEntry) -> str:

@@ -82,7 +82,10 @@ class AptGet(Node):
 
     @suppress_action_result
     def remove(self, *names: str) -> Changes:
-        """Remove packages, those of them that are there; their configuration files stay."""
+        """Remove packages, those of them that are there, and what depends on them.
+
+        Their configuration files stay.
+        """
         packages = _parse(names)
         missing = _find_missing(self, packages)
         present = [
@@ -90,8 +93,12 @@ class AptGet(Node):
         ]
         if not present:
             return Changes()
+        found = _simulate(self, "remove", "--", *present)
+        if not found.ok:
+            raise ExecCommandFailed(found)
+        removed = re.findall(r"^Remv (\S+)", found.stdout, re.MULTILINE)
         self.host.sudo(_apt_get(self, "remove", "--", *present))
-        return report(self, *(f"removed {name}" for name in present))
+        return report(self, *(f"removed {name}" for name in removed))
 
     @suppress_action_result
     def update(self) -> Changes:
@@ -129,7 +136,8 @@ class _Package(NamedTuple):
         """Return whether an installed package is this one."""
         return (
             self.name == name
-            and self.architecture in (None, architecture)
+            # What is for all architectures is asked for by any.
+            and (self.architecture in (None, architecture) or architecture == "all")
             and (self.version is None or fnmatchcase(version, self.version))
         )
 
@@ -263,7 +271,8 @@ def _install_files(node: Any) -> Changes:
             node.host.sudo(f"install -d -m 755 {_DEBS}")
             node.host.put_file(path, copy, use_sudo=True)
         command = ["dpkg-deb", "--show", "--showformat=${Package}=${Version}", copy]
-        found = ask(node, shlex.join(command))
+        # It is as private as the one here.
+        found = ask(node, shlex.join(command), use_sudo=True)
         # In a sandbox, it was not copied.
         if not found.ok and not node.host.is_sandbox:
             raise ExecCommandFailed(found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from ... import printing
+from ...exceptions import SudoFailed
 from ...host import RunResult
 
 __all__ = ["Changes", "ask", "report"]
@@ -52,15 +54,22 @@ def ask(node: Any, command: str, use_sudo: bool = False, user: str | None = None
     """Run a command that changes nothing on the host of a node, and return what it gave.
 
     It runs outside the context, in a sandbox as well, unseen; its exit status is the caller's to
-    look at.
+    look at. In a sandbox, a user who would have been made by then is not there; the login user asks
+    instead.
     """
-    host = node.host.host_class(node.host.pty)
-    result: RunResult = host.run(
-        command,
-        use_sudo=use_sudo,
-        user=user,
-        interactive=False,
-        silent=True,
-        ignore_exit_status=True,
-    )
+    try:
+        return _ask(node, command, use_sudo, user)
+    except SudoFailed:
+        if user is None or not node.host.is_sandbox or _is_there(node, user):
+            raise
+        return _ask(node, command, False, None)
+
+
+def _ask(node: Any, command: str, use_sudo: bool, user: str | None) -> RunResult:
+    result: RunResult = node.host.run_unseen(command, use_sudo, user, ignore_exit_status=True)
     return result
+
+
+def _is_there(node: Any, user: str) -> bool:
+    # 2: there is none.
+    return _ask(node, f"getent passwd {shlex.quote(user)}", False, None).exit_status != 2

@@ -30,7 +30,8 @@ class Config(Node):
             use_sudo = True
             content = Template.from_file("nginx.conf", domain=Q.parent.domain)
 
-    Where the path is a symlink, it is about the file that this leads to.
+    Where the path is a symlink, it is about the file that this leads to. With ``use_sudo``, that
+    of a user is followed only to a file of that user.
     """
 
     #: Where the file is on the host; its directory has to exist.
@@ -92,6 +93,8 @@ class Config(Node):
         """
         plan = _plan(self)
         changes = Changes()
+        if not plan.is_done:
+            _check_symlink(self)
         if plan.old is not None and plan.old != plan.new and self.always_backup_existing_config:
             changes += report(self, f"kept {self.remote_path} as {_back_up(self)}")
         # Before there is something in it that others may not see.
@@ -136,6 +139,7 @@ class Config(Node):
                 raise DeployerException(
                     f"{what} was changed meanwhile by somebody else, and is not replaced"
                 )
+            _check_symlink(self)
             _write(self, new, is_new=old is None)
         return report(self, f"wrote {self.remote_path}")
 
@@ -171,13 +175,14 @@ def _find_fixes(config: Any) -> list[_Fix]:
     if config.owner is None and config.mode is None and not config.make_executable:
         return []
     path = shlex.quote(config.host.expand_path(config.remote_path))
-    found = ask(config, f"stat -L -c '%a %U %G %u %g' {path}", use_sudo=bool(config.use_sudo))
+    found = ask(config, f"stat -L -c %a:%u:%g:%U:%G {path}", use_sudo=bool(config.use_sudo))
     if not found.ok:
         raise RemoteFileError(
             f"{config.host.slug}: cannot see the mode of {config.remote_path}: "
             f"{found.stderr.strip()}"
         )
-    mode, user, group, uid, gid = found.split()
+    # The name of a group may have blanks in it.
+    mode, uid, gid, user, group = found.strip().split(":")
     fixes = []
     owner = "" if config.owner is None else str(config.owner)
     wanted_user, _, wanted_group = owner.partition(":")
@@ -217,6 +222,27 @@ def _get_mode(config: Any, current: int | None) -> int | None:
         return mode
     # As install(1) does.
     return 0o755 if mode is None else mode | (mode & 0o444) >> 2
+
+
+# Prints whose a symlink is, and whose the file that it leads to.
+_SYMLINK = """\
+[ ! -L "$1" ] || { stat -c %U:%u "$1"; stat -L -c %U:%u "$1" 2>/dev/null; }
+"""
+
+
+def _check_symlink(config: Any) -> None:
+    """Raise where a user's symlink would lead root to a file that is not the user's own."""
+    if not config.use_sudo:
+        return
+    path = config.host.expand_path(config.remote_path)
+    found = ask(config, shlex.join(["/bin/sh", "-c", _SYMLINK, "sh", path]), use_sudo=True)
+    link, *target = found.splitlines() or [""]
+    user = link.partition(":")[0]
+    if user not in ("", "root", config.host.host_class.get_username()) and link not in target:
+        raise DeployerException(
+            f"{config.host.slug}: {config.remote_path} is a symlink that belongs to {user}, and "
+            f"leads to what is not {user}'s; root does not follow it: remove it, or give it to root"
+        )
 
 
 def _chown(config: Any, path: str) -> str:
@@ -262,6 +288,9 @@ def _write(config: Any, content: bytes, is_new: bool) -> None:
     if is_new and config.owner is not None:
         path = shlex.quote(host.expand_path(config.remote_path))
         host.run(_chown(config, path), use_sudo=use_sudo)
+        if permissions is not None and permissions > 0o777:
+            # To give it away has taken the set-user-id bit away.
+            host.run(f"chmod {permissions:o} {path}", use_sudo=use_sudo)
 
 
 def _back_up(config: Any) -> str:

@@ -13,6 +13,7 @@ from ...exceptions import (
     DeployerException,
     ExecCommandFailed,
     ParallelActionException,
+    SudoFailed,
 )
 from ...host import RunResult
 from ...inspection import Inspector
@@ -38,6 +39,8 @@ _SHORT = 12
 # How many branches and tags are offered for completion.
 _MOST_NAMES = 200
 _WIDEST_FAILURE = 60
+# A text as Python writes it.
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 
 
 class GitState(NamedTuple):
@@ -91,7 +94,9 @@ class Git(WorkingCopy):
 
     def complete_commit(self) -> list[tuple[str, str]]:
         """Return the branches and tags that were there when it was last fetched."""
-        return self._program.list_names()
+        # Those of an array are about the same.
+        one: Git = next(iter(self))
+        return one._program.list_names()
 
     def state(self) -> GitState:
         """Return what is checked out, and how it compares with the repository."""
@@ -392,8 +397,16 @@ def _describe_node(node: Any) -> Iterator[tuple[str, str, str, str, str]]:
         host = ", ".join(host.slug for host in hosts)
         state = states.get(cell)
         if state is None:
-            failure = str(failures.get(cell) or "not looked at").partition("\n")[0]
-            yield name, host, "", "", shorten(failure, _WIDEST_FAILURE)
+            yield name, host, "", "", _describe_failure(failures.get(cell), host)
         else:
             differs = ", differs among hosts" if len(heads) > 1 else ""
             yield name, host, state.branch, state.head[:_SHORT], f"{state}{differs}"
+
+
+def _describe_failure(error: BaseException | None, host: str) -> str:
+    """Return the reason for a failure, without what stands beside it in the table."""
+    text = str(error or "not looked at").partition("\n")[0].removeprefix(f"{host}: ")
+    if isinstance(error, SudoFailed):
+        # Whatever it is that was not run, why comes behind it.
+        text = re.sub(rf"^sudo did not run {_QUOTED}: (sudo: )?", "sudo: ", text).partition("; ")[0]
+    return shorten(text, _WIDEST_FAILURE)

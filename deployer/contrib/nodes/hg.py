@@ -52,7 +52,9 @@ class Hg(WorkingCopy):
 
     def complete_changeset(self) -> list[str]:
         """Return the branches, bookmarks and tags that were there when it was last pulled."""
-        return self._program.list_names()
+        # Those of an array are about the same.
+        one: Hg = next(iter(self))
+        return one._program.list_names()
 
     def head_sha(self) -> str:
         """Return the hash of the changeset that is checked out."""

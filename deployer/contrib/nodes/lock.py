@@ -182,9 +182,7 @@ class _Place:
         # Out of any context of the node's host; and after Ctrl-C, what has to be undone still is.
         host = self.host(None if self.pty.interrupted.is_set() else self.pty)
         words = shlex.join(["/bin/sh", "-c", script, "sh", self.path, *arguments])
-        return host.run(
-            words, use_sudo=self.use_sudo, interactive=False, silent=True, timeout=_STEP
-        )
+        return host.run_unseen(words, use_sudo=self.use_sudo, timeout=_STEP)
 
 
 def _place(lock: Any) -> _Place | None:
@@ -327,7 +325,7 @@ def _errors(place: _Place) -> Iterator[None]:
         lines = error.result.stderr.strip().splitlines()
         raise DeployerException(
             f"{place.what} cannot be used: {lines[-1] if lines else error}; its directory has to "
-            "exist, and to be one that the user may write to"
+            "exist, to be one that the user may write to, and to have room"
         ) from error
 
 

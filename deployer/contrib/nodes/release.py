@@ -143,17 +143,17 @@ class Release(Node):
         return changes
 
     @suppress_action_result
-    def rollback(self, name: str | None = None) -> Changes:
+    def rollback(self, release: str | None = None) -> Changes:
         """Make an earlier release the current one.
 
         The releases that were made current after it are no good ones any more. A rollback that was
         interrupted, or could not activate its release, is completed by another one.
 
-        :param name: a good release; the last one before the current one by default.
+        :param release: a good one; the last one before the current one by default.
         """
         with _hold(self, "rollback"):
             state = look(self)
-            target = name or state.previous
+            target = release or state.previous
             if target is None:
                 raise _problem(self, "there is no earlier good release to go back to")
             if target not in state.good:
@@ -169,15 +169,15 @@ class Release(Node):
             return _switch(self, state, target, *(("bad", other) for other in bad))
 
     @suppress_action_result
-    def activate(self, name: str) -> Changes:
+    def activate(self, release: str) -> Changes:
         """Make any release that is on the host the current one, also one that is not good."""
-        with _hold(self, f"activation of {name}"):
+        with _hold(self, f"activation of {release}"):
             state = look(self)
-            if name not in state.releases:
-                raise _problem(self, f"there is no release {name}{_offer(state.releases)}")
-            if state.is_done(name):
+            if release not in state.releases:
+                raise _problem(self, f"there is no release {release}{_offer(state.releases)}")
+            if state.is_done(release):
                 return Changes()
-            return _switch(self, state, name, ("trying", name))
+            return _switch(self, state, release, ("trying", release))
 
     @suppress_action_result
     def cleanup(self) -> Changes:
@@ -195,6 +195,11 @@ class Release(Node):
             ReleaseInfo(name, state.since.get(name, ""), name == state.current, name in state.good)
             for name in state.releases
         ]
+
+    def complete_release(self) -> list[tuple[str, str]]:
+        """Return the releases that are on the host, the newest first; of an array, on its first."""
+        found: list[ReleaseInfo] = next(iter(self)).releases()
+        return [(info.name, str(info).removeprefix(f"{info.name} ")) for info in reversed(found)]
 
     def current(self) -> str | None:
         """Return the name of the current release; None when there is none."""
@@ -215,14 +220,21 @@ done
 : >"releases/.$name.partial"
 mkdir -- "releases/$name"
 """
-# A part of what is copied must never be taken for all of it.
+# A part of what is copied must never be taken for all of it. What a symlink leads to is not the
+# release's to remove, and the link to what is shared would lead nowhere from there.
 _LINK = f"""{_IN}\
 while [ $# -gt 0 ]; do
     item=${{1%/}}
     place=releases/$name/$item
     shared=shared/$item
     mkdir -p -- "${{place%/*}}" "${{shared%/*}}"
-    if [ ! -e "$shared" ]; then
+    parent=${{place%/*}}
+    if [ "$(cd -- "$parent" && pwd -P)" != "$(cd releases && pwd -P)${{parent#releases}}" ]; then
+        printf '%s cannot be shared: there is a symlink on the way to it\\n' "$item" >&2
+        exit 1
+    fi
+    # One that leads nowhere may lead to what is not mounted now.
+    if [ ! -e "$shared" ] && [ ! -L "$shared" ]; then
         rm -rf -- "$shared.partial"
         if [ -e "$place" ]; then
             cp -a -- "$place" "$shared.partial"

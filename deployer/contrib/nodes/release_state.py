@@ -73,6 +73,9 @@ done
 cd -- "$1" || exit
 link=$(readlink current)
 printf 'current %s\\n' "${link#"$1"/}"
+# Others may have written it in another way.
+link=$(readlink -f current)
+printf 'current releases/%s\\n' "${link#"$(readlink -f releases)"/}"
 shift
 for place in releases/*/; do
     [ ! -d "$place" ] || printf 'whole %s\\n' "$place"
@@ -82,7 +85,7 @@ for place in releases/.*.partial; do
 done
 number=0
 for item; do
-    [ -e "shared/$item" ] || printf 'missing %s\\n' "$number"
+    [ -e "shared/$item" ] || [ -L "shared/${item%/}" ] || printf 'missing %s\\n' "$number"
     number=$((number + 1))
 done
 [ ! -e releases.log ] || sed 's/^/event /' releases.log
@@ -114,12 +117,12 @@ def look(node: Any) -> ReleaseState:
     names = [name for name in names if name not in left_over]
     if "current" not in lines:
         lines["missing"] = [str(number) for number in range(len(items))]
-    link = "".join(lines.get("current", ()))
+    links = [link.removeprefix("releases/") for link in lines.get("current", ())]
     return ReleaseState(
         absent=tuple(lines.get("absent", ())),
         releases=tuple(names),
         left_over=left_over,
-        current=next((name for name in names if link == f"releases/{name}"), None),
+        current=next((name for name in links if name in names), None),
         good=tuple(name for name in good if name in names),
         since=since,
         last=last,
@@ -157,7 +160,7 @@ def _replay(events: Sequence[str]) -> tuple[dict[str, str], list[str], tuple[str
 def get_links(node: Any) -> dict[str, str]:
     """Return the shared paths, and where the link at each of them leads."""
     links = {}
-    if isinstance(node.shared, str):
+    if isinstance(node.shared, str) or not all(isinstance(item, str) for item in node.shared):
         raise ValueError(f"{node!r}.shared is a list of paths, not {node.shared!r}")
     for item in node.shared:
         path = item.removesuffix("/")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...exceptions import ExecCommandFailed
@@ -12,10 +13,14 @@ from ...host import RunResult
 from ...node import Node, required_property, suppress_action_result
 from ...query import Q
 from ...secret import Secret
+from ...utils import indent
 from .changes import Changes, ask, report
 from .config import Config
 
 __all__ = ["Program"]
+
+# Seconds between two looks at a program that is starting.
+_PAUSE = 0.2
 
 
 class Program(Node):
@@ -41,7 +46,8 @@ class Program(Node):
     #: Who runs it; None for the user of supervisor.
     user: Any = None
     #: More variables of its environment, by name; a value may be a
-    #: :class:`~deployer.secret.Secret`.
+    #: :class:`~deployer.secret.Secret`. Where there are queries in it, it is one itself:
+    #: ``Q({"TOKEN": Q.parent.token})``.
     environment: Any = None
     #: More options of a ``[program]`` section, by name, as supervisor reads them: here,
     #: ``%(program_name)s`` and the like have a meaning.
@@ -76,23 +82,23 @@ class Program(Node):
 
         Nothing happens when it is so already. A program with another configuration is updated:
         supervisor stops it, and starts it with the new one unless ``autostart`` is off.
+
+        :raises ExecCommandFailed: when it does not stay for ``startsecs``; ``tail`` says why.
         """
         config: Any = self.config
         changes: Changes = config.setup()
-        states = set() if changes else _states(self)
         # Also after a setup that was cut short before supervisor read what it had written.
-        if not states:
+        if (changes and self.host.is_sandbox) or _is_new(self):
             _control(self, "update", str(self.name))
             changes += report(self, f"updated {self.name}")
-            states = _states(self)
-        if self.running and not _are_running(states):
-            changes += _do(self, "start", "started")
+        if self.running and not _are_running(_settled_states(self)):
+            changes += _start(self)
         return changes
 
     @suppress_action_result
     def start(self) -> Changes:
         """Start the program, unless it is running or starting."""
-        return Changes() if self.is_running() else _do(self, "start", "started")
+        return Changes() if self.is_running() else _start(self)
 
     @suppress_action_result
     def stop(self) -> Changes:
@@ -119,15 +125,19 @@ class Program(Node):
         return result.stdout
 
     def tail(self, size: int = 1600, stream: str = "stdout") -> str:
-        """Return the end of what the program has written.
+        """Return the end of what the program has written; of several processes, by their names.
 
-        :param size: how many bytes of it.
+        :param size: how many bytes of it, for each process.
         :param stream: ``stdout`` or ``stderr``.
         """
-        result = _ask(self, "tail", f"-{size}", str(self.name), stream)
-        if not result.ok:
-            raise ExecCommandFailed(result)
-        return result.stdout
+        names = [name for name, _ in _list(self)] or [str(self.name)]
+        found = {name: _ask(self, "tail", f"-{size}", name, stream) for name in names}
+        for result in found.values():
+            if not result.ok:
+                raise ExecCommandFailed(result)
+        if len(found) == 1:
+            return found[names[0]].stdout
+        return "\n".join(f"{name}:\n{indent(text.stdout.rstrip())}" for name, text in found.items())
 
 
 def _processes(program: Any) -> str:
@@ -152,10 +162,39 @@ def _do(program: Any, verb: str, done: str) -> Changes:
     return report(program, f"{done} {program.name}")
 
 
+def _start(program: Any) -> Changes:
+    # What supervisor tries again and again is started for it: it would say yes, and do nothing.
+    trying = [name for name, state in _list(program) if state in ("BACKOFF", "STARTING")]
+    if trying:
+        _control(program, "stop", *trying)
+    return _do(program, "start", "started")
+
+
+def _list(program: Any) -> list[tuple[str, str]]:
+    """Return the processes of a program, with their states."""
+    found = re.findall(r"^(\S+) +([A-Z]+)\b", program.status(), re.MULTILINE)
+    return [(name, state) for name, state in found if state != "ERROR"]
+
+
+def _is_new(program: Any) -> bool:
+    """Return whether supervisor runs a program with another configuration, or does not know it."""
+    found = _ask(program, "reread")
+    if not found.ok:
+        raise ExecCommandFailed(found)
+    name = re.escape(str(program.name))
+    return re.search(f"^{name}: (available|changed)$", found.stdout, re.MULTILINE) is not None
+
+
 def _states(program: Any) -> set[str]:
     """Return the states of the processes of a program; none when supervisor does not know it."""
-    found = re.findall(r"^\S+ +([A-Z]+)\b", program.status(), re.MULTILINE)
-    return set(found) - {"ERROR"}
+    return {state for _, state in _list(program)}
+
+
+def _settled_states(program: Any) -> set[str]:
+    """Return the states of the processes of a program when none is starting any more."""
+    while "STARTING" in (states := _states(program)):
+        time.sleep(_PAUSE)
+    return states
 
 
 def _are_running(states: set[str]) -> bool:
@@ -168,6 +207,8 @@ def _lines(program: Any) -> Iterator[str]:
         raise ValueError(
             f"{program.name!r} is no name for a program of supervisor: take letters, digits, _ . -"
         )
+    if not isinstance(program.command, str):
+        raise TypeError(f"{program.name}: its command is a text, not {program.command!r}")
     try:
         words = shlex.split(program.command)
     except ValueError as error:
@@ -176,15 +217,25 @@ def _lines(program: Any) -> Iterator[str]:
     for name in ("directory", "user"):
         if getattr(program, name) is not None:
             values[name] = _literal(str(getattr(program, name)))
-    if program.environment:
-        pairs = sorted(program.environment.items())
+    pairs = sorted(_mapping(program, "environment").items())
+    if pairs:
         values["environment"] = ",".join(f"{name}={_quoted(name, text)}" for name, text in pairs)
-    values |= {name: str(text) for name, text in (program.options or {}).items()}
+    values |= {name: str(text) for name, text in _mapping(program, "options").items()}
     yield f"[program:{program.name}]"
     for name, text in values.items():
         if re.search(r"[\n\r\0]", text):
             raise ValueError(f"{program.name}: the {name} has to be one line")
         yield f"{name}={text}"
+
+
+def _mapping(program: Any, name: str) -> Mapping[str, Any]:
+    value = getattr(program, name) or {}
+    if not isinstance(value, Mapping):
+        kind = type(value).__name__
+        raise TypeError(
+            f"{program.name}: its {name} is a mapping from names to values, not a {kind}"
+        )
+    return value
 
 
 def _literal(text: str, nothing: str = "%(program_name).0s") -> str:

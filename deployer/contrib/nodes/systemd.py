@@ -81,11 +81,12 @@ class Service(Node):
         if is_new:
             self.host.sudo("systemctl daemon-reload")
             state = _look(self)
-        if self.enabled and state.can_be_enabled:
-            changes += _do(self, "enable", "enabled")
+        # At once: another setup cannot tell that it still has to be done.
         if is_new and state.is_active:
             changes += _start(self, "restart", "restarted")
-        elif self.running and not state.is_active:
+        if self.enabled and state.can_be_enabled:
+            changes += _do(self, "enable", "enabled")
+        if self.running and not state.is_active:
             changes += _start(self, "start", "started")
         return changes
 

@@ -115,15 +115,19 @@ def _set_account(user: Any, account: _Account | None) -> Changes:
     name = str(user.username)
     given = [user.groups] if isinstance(user.groups, str) else user.groups
     groups = [_check_name(group, "group") for group in given]
+    # As usermod writes it down.
+    home = None if user.home is None else user.home.rstrip("/") or "/"
     words = []
     if account is None:
+        # No password fits. With useradd's own, sshd may refuse keys as well (UsePAM no).
+        words += ["--password", "*"]
         words += ["--system"] if user.system else []
         # What useradd does by default is another thing on each system.
-        words += ["--no-create-home" if user.system and user.home is None else "--create-home"]
+        words += ["--no-create-home" if user.system and home is None else "--create-home"]
     else:
         groups = [group for group in groups if group not in account.groups]
-    if user.home is not None and (account is None or account.home != user.home):
-        words += ["--home", user.home, *([] if account is None else ["--move-home"])]
+    if home is not None and (account is None or account.home.rstrip("/") != home.rstrip("/")):
+        words += ["--home", home, *([] if account is None else ["--move-home"])]
     if user.shell is not None and (account is None or account.shell != user.shell):
         words += ["--shell", user.shell]
     if groups:
@@ -200,12 +204,13 @@ mv -f -- "$new" "$file"
 """
 
 
-def _as_user(script: str) -> str:
-    return shlex.join(["/bin/sh", "-c", script])
+def _as_user(user: Any, script: str) -> str:
+    # By su: where root logs in, there may be no sudo.
+    return shlex.join(["su", "-s", "/bin/sh", str(user.username), "-c", script])
 
 
 def _read_keys(user: Any) -> _KeyFile:
-    found = ask(user, _as_user(_READ), user=user.username)
+    found = ask(user, _as_user(user, _READ), use_sudo=True)
     if not found.ok:
         raise ExecCommandFailed(found)
     modes, _, text = found.stdout.partition("\n")
@@ -225,7 +230,9 @@ def _set_keys(user: Any, wanted: dict[str, str], file: _KeyFile) -> Changes:
         elif not user.exclusive_keys:
             lines.append(line)
     text = "".join(f"{line}\n" for line in [*lines, *left.values()])
-    if text == file.text and file.modes == ("700", "600"):
+    # The directory may have the set-group-id bit from the home directory, which chmod leaves.
+    if text == file.text and tuple(mode[-3:] for mode in file.modes) == ("700", "600"):
         return Changes()
-    user.host.sudo(_as_user(_WRITE), user=user.username, initial_input=text)
+    # Not in a terminal, where the input would not end.
+    user.host.sudo(_as_user(user, _WRITE), interactive=False, initial_input=text)
     return report(user, f"wrote the authorized_keys of {user.username}")

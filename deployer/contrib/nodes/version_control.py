@@ -61,10 +61,8 @@ class Program:
         self.host = node.host
         #: The absolute path of the working copy.
         self.path: str = self.host.expand_path(node.repository_location)
-        # To become who one is takes no sudo, which might not be allowed.
-        is_login_user = node.user == self.host.host_class.get_username()
         #: As whom ``host.run`` is to run it.
-        self.options = {} if is_login_user else {"use_sudo": bool(node.use_sudo), "user": node.user}
+        self.options = {"use_sudo": bool(node.use_sudo), "user": node.user}
 
     @property
     def url(self) -> str:
@@ -178,7 +176,7 @@ fi
 
 def hide_password(url: str) -> str:
     """Return a URL to be shown."""
-    return re.sub("(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+    return re.sub("(://[^/@:]*):[^/]*@", r"\1:***@", url)
 
 
 def command(name: str, line: str, doc: str) -> Callable[..., RunResult]:

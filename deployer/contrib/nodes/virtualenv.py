@@ -58,18 +58,25 @@ class VirtualEnv(Node):
     @suppress_action_result
     def setup_env(self) -> Changes:
         """Make the environment, and install everything in it, where that is not there yet."""
-        changes = self.create()
-        return changes + _install(self, _requirements(self), self.packages)
+        # A mistake in them is told before anything is made.
+        requirements, packages = _requirements(self), _words(self, "packages")
+        return self.create() + _install(self, requirements, packages)
 
     @suppress_action_result
     def create(self) -> Changes:
-        """Make the environment if it is not there, or does not work (any more)."""
+        """Make the environment if it is not there, or does not work (any more).
+
+        One that works and has no pip, as uv makes them, gets it.
+        """
         location = _expand(self, self.location)
         state = _get_state(self)
         if state == "works":
             return Changes()
         if state == "foreign":
             raise _problem(self, f"{location} is there, and is no virtual environment; it stays")
+        if state == "without":
+            _run(self, shlex.join([_python(self), "-I", "-m", "ensurepip", "--default-pip"]))
+            return report(self, f"installed pip in {location}")
         python = _expand(self, self.python) if "/" in self.python else self.python
         _check_python(self, python)
         _run(self, shlex.join(["/bin/sh", "-c", _MAKE, "sh", location, python]))
@@ -88,7 +95,7 @@ class VirtualEnv(Node):
     @suppress_action_result
     def upgrade(self) -> Changes:
         """Install the newest versions that the packages and requirements allow."""
-        return _install(self, ["--upgrade", *_requirements(self)], self.packages)
+        return _install(self, ["--upgrade", *_requirements(self)], _words(self, "packages"))
 
     # What is there.
 
@@ -109,27 +116,38 @@ _STATE = """\
 if [ -e "$1/.partial" ]; then
     echo partial
 elif [ -e "$1/pyvenv.cfg" ]; then
-    "$1/bin/python" -c 'import pip' >/dev/null 2>&1 && echo works || echo broken
+    if "$1/bin/python" -I -c 'import pip' >/dev/null 2>&1; then
+        echo works
+    else
+        "$1/bin/python" -I -c '' >/dev/null 2>&1 && echo without || echo broken
+    fi
 elif [ -e "$1" ] && [ -n "$(ls -A -- "$1")" ]; then
     echo foreign
 else
     echo missing
 fi
 """
-# What else is in the directory of an old one is not ours to remove.
+# What else is in the directory of an old one is not ours to remove. Where pip cannot be installed,
+# venv does not say why.
 _MAKE = """\
 set -e
 mkdir -p -- "$1"
 : >"$1/.partial"
 rm -rf -- "$1/bin" "$1/include" "$1/lib" "$1/lib64" "$1/pyvenv.cfg"
-"$2" -m venv -- "$1"
+"$2" -I -m venv --without-pip -- "$1"
+said=$("$1/bin/python" -I -m ensurepip --upgrade --default-pip 2>&1) || {
+    # Without the lines of Python's that lead there.
+    printf '%s\\n' "$said" | grep -v '^ ' >&2
+    exit 1
+}
 rm -- "$1/.partial"
 """
 # Several times as fast as to ask pip.
 _LIST = """\
 import importlib.metadata, json
 found = importlib.metadata.distributions()
-print(json.dumps({one.metadata["Name"]: one.version for one in found}))
+# What pip could not install, or remove, to the end has neither.
+print(json.dumps({one.metadata["Name"]: one.version for one in found if one.metadata["Name"]}))
 """
 
 
@@ -163,19 +181,30 @@ def _python(node: Any) -> str:
 
 def _pip(node: Any, *arguments: str) -> str:
     options = ["--disable-pip-version-check", "--no-input"]
-    return shlex.join([_python(node), "-m", "pip", *options, *arguments])
+    # Isolated, or the files of the directory that it runs in might stand in for Python's own.
+    return shlex.join([_python(node), "-I", "-m", "pip", *options, *arguments])
 
 
 def _requirements(node: Any) -> list[str]:
-    return [word for file in node.requirements_files for word in ("-r", _expand(node, file))]
+    files = _words(node, "requirements_files")
+    return [word for file in files for word in ("-r", _expand(node, file))]
 
 
-def _install(node: Any, options: list[str], packages: Any) -> Changes:
+def _words(node: Any, name: str) -> list[str]:
+    value = getattr(node, name)
+    # Of a text, each letter would be taken for one.
+    words = [] if isinstance(value, str) else list(value)
+    if isinstance(value, str) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"{node!r}.{name} is a list of texts, not {value!r}")
+    return words
+
+
+def _install(node: Any, options: list[str], packages: list[str]) -> Changes:
     """Install packages; return what that has changed, whatever pip had to do for it."""
     location = _expand(node, node.location)
     if not packages and "-r" not in options:
         return Changes()
-    arguments = [*node.pip_options, *options, "--", *packages]
+    arguments = [*_words(node, "pip_options"), *options, "--", *packages]
     if node.host.is_sandbox:
         return report(node, *_would_install(node, arguments))
     before = _list(node)

@@ -151,7 +151,7 @@ class SSHHost(Host):
             else:
                 from ..command import shell_path
 
-                found = self._run_outside(f"echo {shell_path('~' + username)}")
+                found = self.run_unseen(f"echo {shell_path('~' + username)}")
                 known[username] = self._home_of(username, found.removesuffix("\n"))
         return known[username]
 
