@@ -540,6 +540,13 @@ def test_a_log_file_is_appended_to_and_private(run: Run, tmp_path: Path) -> None
     assert sum(line.endswith("Site.web[1].half begins") for line in lines) == 2
 
 
+def test_a_log_file_on_a_full_disk_is_told_once(run: Run) -> None:
+    result = run("run", "-q", "--log", "/dev/full", "db.dump")
+    assert result.returncode == 0
+    assert result.stderr.count("No space left on device") == 1
+    assert "Traceback" not in result.stderr
+
+
 def test_a_log_file_that_cannot_be_written_is_told_before_anything_runs(
     run: Run, tmp_path: Path
 ) -> None:

@@ -306,7 +306,8 @@ def test_a_full_disk_is_told_once_and_what_is_logged_goes_on(
     interface.fork("web1").log_message("two")
     logger.close()
     (record,) = caplog.records
-    assert record.message.startswith("/dev/full cannot be written: No space left on device; ")
+    assert record.message.startswith("<JsonLinesLogger '/dev/full'> cannot write: ")
+    assert "No space left on device" in record.message
     assert record.exc_info is None
 
 

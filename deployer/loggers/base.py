@@ -91,24 +91,28 @@ class _Attachment:
     def call(self, hook: str, *args: object) -> None:
         try:
             getattr(self.logger, hook)(*args)
-        except Exception:
-            self._report(hook)
+        except Exception as error:
+            self._report(hook, error)
 
     def fork(self, entry: ForkEntry) -> _Attachment:
         try:
             return _Attachment(self.logger.fork(entry), self._reported)
-        except Exception:
-            self._report("fork")
+        except Exception as error:
+            self._report("fork", error)
             return self
 
-    def _report(self, hook: str) -> None:
+    def _report(self, hook: str, error: Exception) -> None:
         if not self._reported.is_set():
             self._reported.set()
             # Imported late: it takes its time to load, for something that hardly ever happens.
             import logging
 
             log = logging.getLogger("deployer.loggers")
-            log.exception("The hook %r of the logger %r failed", hook, self.logger)
+            if isinstance(error, OSError):
+                # No fault of its code, but a full disk, or the like.
+                log.error("%r cannot write: %s; what it misses is lost", self.logger, error)
+            else:
+                log.exception("The hook %r of the logger %r failed", hook, self.logger)
 
 
 E = TypeVar("E", bound="Entry")

@@ -37,6 +37,9 @@ class LogFile(DefaultLogger):
         super().__init__(file)
         self._file = file
 
+    def __repr__(self) -> str:
+        return f"<LogFile {self._path}>"
+
     def enter_group(self, entry: GroupEntry) -> None:
         """Write which action begins."""
         self._print(f"{entry.name} begins")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from ...failures import leaf_errors
@@ -37,9 +37,6 @@ class JsonLinesLogger(Logger):
 
     Arguments that JSON has nothing like are there as their ``repr()``.
 
-    Where it cannot be written, as on a full disk, there is one warning in the log
-    ``deployer.contrib.loggers``, and what runs goes on.
-
     :param to: the path of a file, which is made for its owner only, and appended to: several
         processes may do so. Or a text stream.
     """
@@ -53,15 +50,16 @@ class JsonLinesLogger(Logger):
             self._stream = to
         self._host = ""
         self._lock = threading.Lock()
-        self._has_warned = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<JsonLinesLogger {self._path or self._stream!r}>"
 
     def close(self) -> None:
         """Close the file, once nothing is to be logged any more; a stream is left as it is."""
         if self._path is not None:
-            try:
+            # What could not be written was told when it was to be.
+            with suppress(OSError):
                 self._stream.close()
-            except OSError as error:
-                self._warn(error)
 
     def enter_group(self, entry: GroupEntry) -> None:
         """Write which action begins."""
@@ -92,7 +90,6 @@ class JsonLinesLogger(Logger):
         """Return one that says whose part it is, and writes to the same place."""
         forked = JsonLinesLogger(self._stream)
         forked._path, forked._host, forked._lock = self._path, entry.name, self._lock
-        forked._has_warned = self._has_warned
         return forked
 
     def log_exception(self, error: BaseException) -> None:
@@ -112,19 +109,7 @@ class JsonLinesLogger(Logger):
     def _write(self, event: str, host: str, more: dict[str, Any]) -> None:
         value = {"event": event, "time": time.time(), "host": host, **more}
         with self._lock:
-            try:
-                write_json(self._stream, value)
-            except OSError as error:
-                self._warn(error)
-
-    def _warn(self, error: OSError) -> None:
-        if not self._has_warned.is_set():
-            self._has_warned.set()
-            logging.getLogger("deployer.contrib.loggers").warning(
-                "%s cannot be written: %s; what happens until it can be may be missing in it",
-                self._path or self._stream,
-                error.strerror or error,
-            )
+            write_json(self._stream, value)
 
 
 def _describe_action(entry: GroupEntry) -> dict[str, Any]:
