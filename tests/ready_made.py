@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from deployer.exceptions import ActionException, DeployerException
 from deployer.host import Host
 from deployer.loggers import Logger, LoggerInterface
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty, Pty
 
-__all__ = ["Messages", "node_on"]
+__all__ = ["Messages", "check_out_twice", "node_on", "raising", "snapshot"]
 
 
 class Messages(Logger):
@@ -46,3 +52,28 @@ def node_on(
     if logger is not None:
         interface.attach(logger)
     return Env(Site(), pty or DummyPty(), interface, is_sandbox).nested
+
+
+@contextmanager
+def raising(match: str, kind: type[BaseException] = DeployerException) -> Iterator[None]:
+    """Expect that an action fails with this kind of exception."""
+    with pytest.raises(ActionException, match=match) as caught:
+        yield
+    assert isinstance(caught.value.inner_exception, kind)
+
+
+def snapshot(path: Path) -> dict[str, tuple[int, int]]:
+    """Return which files there are, and when they were changed; but for git's note of a fetch."""
+    files = [file for file in path.rglob("*") if file.is_file() and file.name != "FETCH_HEAD"]
+    stats = {str(file): file.stat() for file in files}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def check_out_twice(code: Any, *arguments: str) -> tuple[str, ...]:
+    """Check out, and once more, which must change nothing; return what the first time did."""
+    changes = tuple(code.checkout(*arguments))
+    path = Path(code.repository_location)
+    before = snapshot(path)
+    assert not code.checkout(*arguments)
+    assert snapshot(path) == before
+    return changes

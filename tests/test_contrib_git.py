@@ -15,8 +15,6 @@ import pytest
 
 from deployer.contrib.nodes.git import Git, GitOverview
 from deployer.exceptions import (
-    ActionException,
-    DeployerException,
     ExecCommandFailed,
     NodeDefinitionError,
 )
@@ -24,7 +22,7 @@ from deployer.host import Host, LocalHost, SSHHost
 from deployer.inspection import Inspector
 from deployer.node import Env, Node, ParallelNode, map_roles
 from deployer.shell.hooks import list_hook_values
-from ready_made import Messages, node_on
+from ready_made import Messages, check_out_twice, node_on, raising, snapshot
 from world import World
 
 pytestmark = pytest.mark.machine
@@ -82,33 +80,6 @@ def code(origin: Repository, path: Path) -> Any:
 
 def code_at(path: object, repository: object, host: type[Host] = LocalHost, **options: Any) -> Any:
     return node_on(host, Git, repository=str(repository), repository_location=str(path), **options)
-
-
-@contextmanager
-def raising(match: str, kind: type[BaseException] = DeployerException) -> Iterator[None]:
-    with pytest.raises(ActionException, match=match) as caught:
-        yield
-    assert isinstance(caught.value.inner_exception, kind)
-
-
-def snapshot(path: Path) -> dict[str, tuple[int, int]]:
-    """Return which files there are, and when they were changed, but for what a fetch notes."""
-    files = [file for file in path.rglob("*") if file.is_file() and file.name != "FETCH_HEAD"]
-    stats = {str(file): file.stat() for file in files}
-    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
-
-
-def check_out_twice(code: Any, *arguments: str) -> tuple[str, ...]:
-    """Check out, and once more, which must change nothing; return what the first time did."""
-    changes = tuple(code.checkout(*arguments))
-    path = Path(code.repository_location)
-    before = snapshot(path)
-    assert not code.checkout(*arguments)
-    assert snapshot(path) == before
-    return changes
-
-
-# What is checked out.
 
 
 def test_the_default_branch_follows_the_repository(

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.contrib.nodes.hg import Hg
-from deployer.exceptions import ActionException, DeployerException, ExecCommandFailed
+from deployer.exceptions import ExecCommandFailed
 from deployer.host import Host, LocalHost, SSHHost
-from ready_made import Messages, node_on
+from ready_made import Messages, check_out_twice, node_on, raising, snapshot
 from world import World
 
 pytestmark = pytest.mark.machine
@@ -71,29 +70,6 @@ def code(origin: Repository, path: Path) -> Any:
 
 def code_at(path: object, repository: object, host: type[Host] = LocalHost, **options: Any) -> Any:
     return node_on(host, Hg, repository=str(repository), repository_location=str(path), **options)
-
-
-@contextmanager
-def raising(match: str, kind: type[BaseException] = DeployerException) -> Iterator[None]:
-    with pytest.raises(ActionException, match=match) as caught:
-        yield
-    assert isinstance(caught.value.inner_exception, kind)
-
-
-def snapshot(path: Path) -> dict[str, tuple[int, int]]:
-    """Return which files there are, and when they were changed."""
-    stats = {str(file): file.stat() for file in path.rglob("*") if file.is_file()}
-    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
-
-
-def check_out_twice(code: Any, *arguments: str) -> tuple[str, ...]:
-    """Check out, and once more, which must change nothing; return what the first time did."""
-    changes = tuple(code.checkout(*arguments))
-    path = Path(code.repository_location)
-    before = snapshot(path)
-    assert not code.checkout(*arguments)
-    assert snapshot(path) == before
-    return changes
 
 
 def test_the_default_branch_follows_the_repository(
