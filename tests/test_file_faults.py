@@ -309,7 +309,7 @@ def test_nobody_else_can_read_what_root_writes(sudoer: Host, world: World, tmp_p
     (tmp_path / "secret").write_text("canary" * 1_000_000)
     (tmp_path / "secret").chmod(0o600)
     with open(tmp_path / "seen", "wb") as seen:
-        watcher = subprocess.Popen(world._command(["sh", "-c", watch], "nosudo"), stdout=seen)
+        watcher = subprocess.Popen(world.command(["sh", "-c", watch], "nosudo"), stdout=seen)
         try:
             deadline = time.monotonic() + 10
             while not sudoer.exists("/tmp/watching") and time.monotonic() < deadline:

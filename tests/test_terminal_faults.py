@@ -92,13 +92,14 @@ def test_a_command_on_a_host_is_no_obstacle(tmp_path):
 
 def test_whoever_handles_the_signal_still_does(tmp_path):
     program = """
-        import signal
+        import os, signal
         from deployer.pseudo_terminal import Pty
         pty = Pty()
-        signal.signal(signal.SIGTERM, lambda *_: print("again", flush=True))
+        # print() cannot be called while it is at work, which the signal may interrupt.
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"again"))
         handler = signal.getsignal(signal.SIGTERM)
         with pty.raw_mode():
-            print("within", flush=True)
+            os.write(1, b"within")
             pty.stdin.read(1)
         print("handled", signal.getsignal(signal.SIGTERM) is handler)
     """
