@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+import weakref
 from typing import Any
 
 import paramiko
@@ -83,16 +84,34 @@ class _Channels(ChannelMap):
 
     Where a connection ends while a channel is made, its thread would fail, and nobody would be
     told of the end.
+
+    A channel is looked up without paramiko's lock. What that protects takes none; and Ctrl-C right
+    after it was taken would leave it so, and the connection would wait for it forever.
     """
+
+    _map: weakref.WeakValueDictionary[int, paramiko.Channel]
 
     def __init__(self, lock: threading.Lock) -> None:
         super().__init__()
         self._making = lock
 
+    def put(self, chanid: int, chan: paramiko.Channel) -> None:
+        self._map[chanid] = chan
+
+    # Typeshed does not say that it may be None.
+    def get(self, chanid: int) -> paramiko.Channel | None:  # type: ignore[override]
+        return self._map.get(chanid)
+
+    def delete(self, chanid: int) -> None:
+        self._map.pop(chanid, None)
+
     def values(self) -> list[paramiko.Channel]:
         with self._making:
-            channels: list[paramiko.Channel] = super().values()
-            return channels
+            references = self._map.valuerefs()
+        return [channel for each in references if (channel := each()) is not None]
+
+    def __len__(self) -> int:
+        return len(self._map)
 
 
 class _Events(dict[int, threading.Event]):
@@ -293,7 +312,7 @@ class Transport(SmallStack, paramiko.Transport):
         self.active = False
         self.packetizer.give_up()
         # Another thread of the parent may have held any lock.
-        for channel in list(self._channels._map.values()):  # type: ignore[attr-defined]
+        for channel in list(self._channels._map.values()):
             channel.lock = threading.Lock()
             channel.closed = True
         if isinstance(self._under, socket.socket):
