@@ -22,6 +22,7 @@ test = [
     "mypy>=1.11",
     "pyte>=0.8",
     "pytest>=8",
+    "pytest-rerunfailures>=15",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import select
 import sys
 from typing import Protocol, TextIO
 
@@ -13,6 +14,9 @@ from .completion import Complete
 from .history import History
 
 __all__ = ["PlainReader", "Reader", "is_terminal", "make_reader"]
+
+# Seconds that a Ctrl-C may take that comes at a bad moment.
+_INTERRUPT_CHECK = 0.5
 
 
 class Reader(Protocol):
@@ -47,6 +51,8 @@ class PlainReader:
         """Return the next line."""
         if self._output is not None:
             write_text(self._output, prompt)
+            if is_terminal(self._stream):
+                _wait_for_keys(self._stream)
         line = self._stream.readline()
         if not line:
             raise EOFError
@@ -57,6 +63,17 @@ class PlainReader:
 
     def remember(self, line: str) -> None:
         """Keep nothing."""
+
+
+def _wait_for_keys(stream: TextIO) -> None:
+    """Return once something was typed at a terminal.
+
+    What reads a line would not be ended by a Ctrl-C that comes just before it waits.
+    """
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    while not poll.poll(_INTERRUPT_CHECK * 1000):
+        pass
 
 
 def make_reader(pty: Pty, complete: Complete, name: str) -> Reader:
