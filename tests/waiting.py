@@ -16,4 +16,5 @@ def until(condition: Callable[[], object], what: object = "", seconds: float = 4
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what() if callable(what) else what
+        # The one place where tests wait for what nothing tells of.
         time.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -193,7 +192,9 @@ def _states(program: Any) -> set[str]:
 def _settled_states(program: Any) -> set[str]:
     """Return the states of the processes of a program when none is starting any more."""
     while "STARTING" in (states := _states(program)):
-        time.sleep(_PAUSE)
+        # That lasts for `startsecs`, and supervisor does not tell of its end. Ctrl-C ends the wait.
+        program.host.pty.interrupted.wait(_PAUSE)
+        program.host.pty.check_interrupted()
     return states
 
 

@@ -224,6 +224,7 @@ def _lock(fd: int) -> None:
                 raise TimeoutError(
                     errno.ETIMEDOUT, "another process has had it locked for too long"
                 ) from None
+            # flock has no deadline of its own.
             time.sleep(0.01)
 
 
