@@ -10,7 +10,7 @@ init = (here / "deployer" / "__init__.py").read_text(encoding="utf-8")
 version = re.search(r'^__version__ = "(.+)"$', init, re.MULTILINE)
 assert version, "deployer/__init__.py has no __version__"
 
-docs = ["sphinx>=7"]
+docs = ["furo", "sphinx>=7", "sphinx-copybutton"]
 lint = ["ruff>=0.6"]
 types = ["basedpyright>=1.20", "mypy>=1.11", "types-paramiko"]
 dask = ["distributed>=2024.1"]

@@ -146,9 +146,9 @@ class Screen:
                 return self.wait_for(is_there, seconds=0.5)
         return self.wait_for(is_there)
 
-    def wait_for_end(self) -> int:
+    def wait_for_end(self, seconds: float = TIMEOUT) -> int:
         """Return the exit status, once the program has ended."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + seconds
         while self._receive(deadline):
             pass
         return self.process.wait(TIMEOUT)

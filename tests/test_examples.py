@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tutorial import read_blocks
 from world import PASSWORD, Server, World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,11 +110,3 @@ def test_nested_steps_of_the_django_example_run_by_their_path(
     done = run_example("django_deployment.py", *arguments, check=False, **environment)
     assert done.returncode != 0
     assert "git checkout" in done.stderr
-
-
-def test_the_hello_world_of_the_readme_runs(tmp_path: Path) -> None:
-    text = (ROOT / "README.rst").read_text(encoding="utf-8")
-    script = next(block.source for block in read_blocks(text) if "HelloWorld" in block.source)
-    (tmp_path / "deploy.py").write_text(script)
-    done = run_example(str(tmp_path / "deploy.py"), "run", "say_hello", "it's me")
-    assert done.stdout == "Hello, it's me!\n"

@@ -43,7 +43,6 @@ from deployer.testing import (
     no_connections,
 )
 from deployer.utils.folding import parse
-from tutorial import read_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -867,32 +866,6 @@ def run_pytest(folder: Path, *words: str) -> str:
     # By its module, whether or not the installed package names it.
     plugin = ("-p", "no:deployer", "-p", "deployer.testing.plugin", "-p", "no:cacheprovider")
     return run_python(folder, "-m", "pytest", "-q", *plugin, *words)
-
-
-def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "testing.rst").read_text(encoding="utf-8")
-    for block in read_blocks(text):
-        name = block.source.partition("\n")[0].removeprefix("# ")
-        if name.endswith(".py"):
-            (tmp_path / name).write_text(block.source)
-    (tmp_path / "test_unit.py").write_text(
-        textwrap.dedent("""\
-        import unittest
-        from deploy import Site
-        from deployer.testing import FakeTree, assert_runs, no_connections
-
-        class DeployTest(unittest.TestCase):
-            def setUp(self):
-                self.enterContext(no_connections())
-                self.tree = FakeTree(Site)
-
-            def test_it_fetches(self):
-                self.tree.env.web["web1"].deploy("v2")
-                assert_runs(self.tree["web1"], "git fetch *")
-        """)
-    )
-    assert "7 passed" in run_pytest(tmp_path)
-    assert "OK" in run_python(tmp_path, "-m", "unittest", "test_unit")
 
 
 def test_the_plugin_loads_nothing_that_no_test_asks_for(tmp_path: Path) -> None:

@@ -21,14 +21,15 @@ from deployer.host import SSHHost
 from deployer.inspection import Inspector
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty
-from tutorial import SETUP, TUTORIAL, execute, read_blocks
+from documents import read_blocks
+from tutorial import SETUP, TUTORIAL, execute
 from world import Server, World
 
 if not TUTORIAL.exists() and not in_ci():
     pytest.skip(f"the tutorial's text is not at {TUTORIAL}", allow_module_level=True)
 
 BLOCKS = read_blocks(TUTORIAL.read_text(encoding="utf-8"))
-PYTHON = [block for block in BLOCKS if block.language == "python"]
+PYTHON = [block for block in BLOCKS if block.language in ("", "python")]
 SHELL = [block for block in BLOCKS if block.language == "bash"]
 
 # What the blocks are, by what they end with.
