@@ -175,7 +175,8 @@ def execute_page(path: Path) -> None:
 
     Raise BlockFailed, with the line, when one does not do what the page says.
     """
-    doctest.ELLIPSIS_MARKER = "…"
+    # "…", as doctest has it where it compares: in ASCII.
+    doctest.ELLIPSIS_MARKER = r"\u2026"
     sys.path.insert(0, os.getcwd())
     page = _Page(path)
     for block in read_blocks(path.read_text(encoding="utf-8")):

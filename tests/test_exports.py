@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import deployer
+
+ROOT = Path(__file__).resolve().parent.parent
 
 NODE = """
     Node ParallelNode SimpleNode Env Action EnvAction required_property map_roles ALL_HOSTS
@@ -118,3 +122,20 @@ def test_the_version_is_a_version() -> None:
     parts = deployer.__version__.split(".")
     assert len(parts) == 3
     assert all(part.isdigit() for part in parts)
+
+
+def documented() -> set[str]:
+    """Return the names that pages describe, each by itself or with its whole module."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/**/*.rst"))
+    names = set(
+        re.findall(r"^\.\. (?:auto(?!module)\w+|decorator):: deployer\.([\w.]+)", text, re.M)
+    )
+    names = {name.rpartition(".")[2] for name in names}
+    for module in re.findall(r"^\.\. automodule:: ([\w.]+)", text, re.M):
+        names.update(importlib.import_module(module).__all__, [module.rpartition(".")[2]])
+    return names
+
+
+@pytest.mark.parametrize("module", EXPORTS)
+def test_what_users_import_is_in_the_reference(module: str) -> None:
+    assert set(EXPORTS[module].split()) - documented() == set()
