@@ -267,6 +267,17 @@ def test_a_misspelt_attribute_is_refused_and_the_nearest_offered() -> None:
             a__locatoin = "/x"
 
 
+def test_two_swapped_letters_of_a_short_name_are_refused_too() -> None:
+    class Site(Node):
+        class front(Node):
+            path = "/"
+
+    with pytest.raises(NodeDefinitionError, match=r"did you mean front__path\?"):
+
+        class Derived(Site):
+            front__paht = "/x"
+
+
 def test_a_later_misspelt_attribute_is_refused_too() -> None:
     class Derived(Base):
         pass

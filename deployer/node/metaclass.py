@@ -252,7 +252,9 @@ def _check_spelling(name: str, target: str, child: NodeBase, rest: str, value: o
     if isinstance(value, types.FunctionType | type) or "__" in rest or hasattr(child, rest):
         return
     known = [key for key in dir(child) if not key.startswith("_")]
-    nearest = find_nearest(rest, known, 0.8)
+    # In a short name, two swapped letters make it look like another one.
+    swapped = next((key for key in known if sorted(key) == sorted(rest)), None)
+    nearest = find_nearest(rest, known, 0.8) or swapped
     # Names such as value_1 and value_2 are near to each other on purpose.
     if nearest is not None and _without_number(nearest) != _without_number(rest):
         raise NodeDefinitionError(
