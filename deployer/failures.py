@@ -46,10 +46,14 @@ def describe_failure(error: BaseException, with_output: bool = True) -> str:
 
     A failed command is shown with its host, status and last lines; any other of our exceptions
     by its message; a fault in the user's code by its traceback, without the frames of deployer.
-    What was shown while it ran is only summed up.
+    What was shown while it ran is only summed up. Secrets are redacted.
 
     :param with_output: whether the last lines of a failed command are wanted.
     """
+    return redact(_describe(error, with_output))
+
+
+def _describe(error: BaseException, with_output: bool) -> str:
     several = find_several(error)
     if several is None:
         return _describe_leaf(next(leaf_errors(error)), with_output)
@@ -58,7 +62,7 @@ def describe_failure(error: BaseException, with_output: bool = True) -> str:
         return summary.removesuffix(":")
     parts = [summary]
     for name, failure in several.named_failures.items():
-        lines = describe_failure(failure, with_output).splitlines()
+        lines = _describe(failure, with_output).splitlines()
         parts.append("\n".join([f"{name}:", *(f"  {line}" for line in lines)]))
     return "\n".join(parts)
 
@@ -102,7 +106,7 @@ def _describe_leaf(error: BaseException, with_output: bool) -> str:
 def _add_notes(error: BaseException) -> str:
     """Return what else was noted on an error, to stand below it."""
     notes = getattr(error, "__notes__", ())
-    return "".join(f"\n  {redact(str(note))}" for note in notes)
+    return "".join(f"\n  {note}" for note in notes)
 
 
 def _describe_command(error: ExecCommandFailed, with_output: bool) -> str:

@@ -24,6 +24,8 @@ from deployer.exceptions import (
     QueryException,
     RemoteFileError,
 )
+from deployer.failures import describe_failure
+from deployer.host import LocalHost
 from deployer.host.result import RunResult
 from deployer.secret import Secret, redact, without_frames
 from deployer.utils import esc1, esc2
@@ -158,3 +160,25 @@ def test_a_secret_in_a_log_record_is_hidden(caplog: pytest.LogCaptureFixture) ->
     text = secrets.token_hex(8)
     logging.getLogger("x").error("it is %s", Secret(text))
     assert caplog.messages == ["it is ***"]
+
+
+def test_what_is_told_of_a_failure_shows_no_secret() -> None:
+    secret = Secret(new_text())
+    host = LocalHost()
+    with pytest.raises(ExecCommandFailed) as failed:
+        host.run(f"echo '{esc1(secret.reveal())}'; false")
+    told = describe_failure(failed.value)
+    assert (secret.reveal() in failed.value.result, secret.reveal() in told) == (True, False)
+    assert told.count("***") == 2
+
+    # A fault of the user's own code, which is shown with its traceback.
+    assert secret.reveal() not in describe_failure(ValueError(f"no such token: {secret.reveal()}"))
+
+
+def test_a_password_that_stands_in_a_class_is_a_secret_before_it_is_asked_for() -> None:
+    class web1(LocalHost):
+        password = secrets.token_hex(8)
+
+    with pytest.raises(ExecCommandFailed) as failed:
+        web1().run(f"echo {web1.password}; false")
+    assert web1.password not in str(failed.value)

@@ -91,6 +91,9 @@ class Host(FileAccess, PortForwarding):
         self.logger = logger if logger is not None else DummyLoggerInterface()
         self.is_sandbox = is_sandbox
         self._context = HostContext()
+        # Hidden from now on, wherever it stands; what has to be computed, from when it is needed.
+        if isinstance(given := type(self).password, str):
+            Secret(given)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.slug!r} at {self.address}>"

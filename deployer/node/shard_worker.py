@@ -147,7 +147,7 @@ def _report(cell: Cell, codec: Codec, reason: str) -> Report:
 
 def _locate(error: BaseException) -> str:
     """Say where an error comes from."""
-    return f"In a worker on {socket.gethostname()}:\n{redact(describe_failure(error))}"
+    return f"In a worker on {socket.gethostname()}:\n{describe_failure(error)}"
 
 
 def _describe(error: BaseException) -> str:

@@ -85,7 +85,7 @@ class Inspection(Node):
                 results[name] = node.status()
             except Exception as error:
                 failures[name] = show_error(error)
-                _show(self, indent(redact(describe_failure(error))), "red")
+                _show(self, indent(describe_failure(error)), "red")
             else:
                 _show(self, indent(_describe(results[name])))
         try:

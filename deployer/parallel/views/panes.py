@@ -12,7 +12,7 @@ from typing import ClassVar
 from ...exceptions import ExecCommandFailed, JobStopped
 from ...failures import describe_failure, leaf_errors
 from ...pseudo_terminal import Pty, write_text
-from ...secret import Secret, redact
+from ...secret import Secret
 from ...utils.colours import paint, shows_colours
 from ..jobs import Outcome
 from . import pane_client
@@ -124,7 +124,7 @@ class PanePty(JobPty):
 
     def show_failure(self, error: BaseException) -> None:
         """Say why the job has failed, and let the person close the pane."""
-        text = redact(describe_failure(error, with_output=not _was_shown(error)))
+        text = describe_failure(error, with_output=not _was_shown(error))
         painted = paint(text, "red", enabled=shows_colours(self.stdout))
         self._screens[0].show(f"{_RESET}{painted}\n")
         self._pane.keep_open()

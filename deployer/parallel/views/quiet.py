@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from ...failures import describe_failure
 from ...pseudo_terminal import Pty, write_text
-from ...secret import redact
 from ...utils.colours import paint, shows_colours
 from .cells import Cell, Status
 from .view import View
@@ -30,5 +29,5 @@ class QuietView(View):
             return
         stream = self.pty.stderr
         name = paint(f"{cell.name}:", "red", enabled=shows_colours(stream), bold=True)
-        lines = redact(describe_failure(cell.error)).splitlines()
+        lines = describe_failure(cell.error).splitlines()
         write_text(stream, "".join(f"{line}\n" for line in [name, *(f"  {x}" for x in lines)]))

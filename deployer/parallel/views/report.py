@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ...failures import describe_failure
-from ...secret import redact
 from ...utils.colours import paint
 from ...utils.columns import display_width
 from ...utils.folding import fold
@@ -75,7 +74,7 @@ def describe_cell_failure(cell: Cell) -> list[str]:
     """Return what is known of a failure, without the output of its command."""
     if cell.error is None:
         return []
-    return redact(describe_failure(cell.error, with_output=False)).splitlines()
+    return describe_failure(cell.error, with_output=False).splitlines()
 
 
 def show_recap(
