@@ -287,8 +287,9 @@ class Pty:
 
 
 class DummyPty(Pty):
-    """A Pty without a terminal: reads the given input, and keeps what is written to it.
+    """A Pty without a terminal, which keeps what is written to it. Nobody is asked at it.
 
+    :param stdin: what the first interactive command reads.
     :param keeps_output: False to drop it.
     """
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,9 +42,11 @@ def machines_of(text: str) -> set[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "home" / ".ssh").mkdir(parents=True)
-    return tmp_path / "home"
+def home() -> Iterator[Path]:
+    # Always as long, so that lines of a terminal with a path in them end where they did.
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="page-") as directory:
+        (home := Path(directory)).joinpath(".ssh").mkdir()
+        yield home
 
 
 @pytest.fixture
@@ -112,9 +115,7 @@ def marks(page: Path) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize(
     "page", [pytest.param(page, id=str(page), marks=marks(page)) for page in PAGES]
 )
-def test_a_page_is_true(
-    page: Path, home: Path, make_machines: Callable[[set[str]], None], tmp_path: Path
-) -> None:
+def test_a_page_is_true(page: Path, home: Path, make_machines: Callable[[set[str]], None]) -> None:
     make_machines(machines_of((ROOT / page).read_text(encoding="utf-8")))
     (home / ".gitconfig").write_text(
         "[user]\n    name = Me\n    email = me@example.com\n[init]\n    defaultBranch = main\n"

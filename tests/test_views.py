@@ -371,12 +371,36 @@ def make_farm(names: Sequence[str]) -> type[ParallelNode]:
     return Farm
 
 
+def test_a_stream_ends_with_what_has_failed_and_how_to_run_it_again() -> None:
+    shown = Shown("stream", make_rerun=lambda hosts: f"deploy.py run --hosts {hosts} act")
+    shown.run({"web1": says("x"), "web2": on_here("echo why >&2; exit 3")})
+    assert shown.out == ["web1 | x"]
+    assert shown.err[0:3] == ["web2 ! why", "web2 ! Command failed", "web2 !   host     LocalHost"]
+    assert [line.split()[:3] for line in shown.err[-3:-1]] == [
+        ["web1", "ok", "0.0s"],
+        ["web2", "exit", "3"],
+    ]
+    assert shown.err[-1] == "run again: deploy.py run --hosts web2 act"
+
+
+def test_where_nothing_fails_a_stream_is_only_what_hosts_say() -> None:
+    shown = Shown("stream", make_rerun=lambda hosts: f"deploy.py run --hosts {hosts} act")
+    shown.run({"web1": says("x"), "web2": says("y")})
+    assert (sorted(shown.out), shown.err) == (["web1 | x", "web2 | y"], [])
+
+
+def test_quietly_it_is_said_what_to_run_again() -> None:
+    shown = Shown("quiet", make_rerun=lambda hosts: f"deploy.py run --hosts {hosts} act")
+    shown.run({"web1": says("x"), "web2": on_here("exit 3")})
+    assert shown.err[-1] == "run again: deploy.py run --hosts web2 act"
+
+
 def test_failures_that_were_shown_say_so() -> None:
     farm = make_farm(["one", "two"])
-    for output, expected in (("gather", True), ("stream", False)):
+    for output in ("gather", "stream", "quiet"):
         with pytest.raises(ParallelActionException) as caught:
             Env(farm(), Shown(output).pty).act("test $SLUG = one")
-        assert caught.value.was_shown is expected
+        assert caught.value.was_shown
         assert {cell.host.slug for cell in caught.value.result.succeeded} == {"one"}
         assert {cell.host.slug for cell in caught.value.result.failed} == {"two"}
     with pytest.raises(ParallelExecCommandFailed) as failed:

@@ -104,6 +104,10 @@ class Host(FileAccess, PortForwarding):
         host._context = self._context
         return host
 
+    @classmethod
+    def close_connection(cls) -> None:
+        """Close the connection of this host, if there is one; the next use opens it again."""
+
     # What a kind of host has to supply.
 
     @classmethod

@@ -170,10 +170,10 @@ class PanesView(StreamView):
     """
 
     keeps_output: ClassVar[bool] = False
-    shows_errors: bool = True
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)
+        self.shows_errors = True
         self._windows = Windows(title)
         self._windows_told: set[Window] = set()
         self._server: PaneServer | None = None
@@ -226,7 +226,7 @@ class PanesView(StreamView):
             super().wrote(cell, kind, text)
 
     def ended(self, cell: Cell) -> None:
-        super().ended(cell)
+        self.write_rest(cell)
         (line,) = show_recap([cell], shows_colours(self.pty.stderr))
         if cell in self._staying:
             line += f"  (its pane stays, in tmux window {self._places[cell].index})"
@@ -237,7 +237,7 @@ class PanesView(StreamView):
 
     def finish(self) -> None:
         for cell in self.cells:
-            super().ended(cell)
+            self.write_rest(cell)
         enabled = shows_colours(self.pty.stderr)
         self._tell(*show_recap(self.cells, enabled, self.pty.presentation.make_rerun))
 

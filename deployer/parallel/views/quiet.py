@@ -9,13 +9,14 @@ from ...failures import describe_failure
 from ...pseudo_terminal import Pty, write_text
 from ...utils.colours import paint, shows_colours
 from .cells import Cell, Status
+from .report import show_rerun
 from .view import View
 
 __all__ = ["QuietView"]
 
 
 class QuietView(View):
-    """Writes each failure when it happens, on stderr."""
+    """Writes each failure when it happens, on stderr, and at the end what to run again."""
 
     keeps_output: ClassVar[bool] = False
 
@@ -31,3 +32,8 @@ class QuietView(View):
         name = paint(f"{cell.name}:", "red", enabled=shows_colours(stream), bold=True)
         lines = describe_failure(cell.error).splitlines()
         write_text(stream, "".join(f"{line}\n" for line in [name, *(f"  {x}" for x in lines)]))
+
+    def finish(self) -> None:
+        if self.shows_errors:
+            lines = show_rerun(self.cells, self.pty.presentation.make_rerun)
+            write_text(self.pty.stderr, "".join(f"{line}\n" for line in lines))

@@ -20,6 +20,7 @@ __all__ = [
     "show_duration",
     "show_groups",
     "show_recap",
+    "show_rerun",
 ]
 
 _COLOURS = {
@@ -97,10 +98,15 @@ def show_recap(
         took = [cell.duration for cell in group if cell.duration is not None]
         duration = show_duration(max(took)) if took else ""
         lines.append(f"{name}{padding}  {shown}  {duration}".rstrip())
+    return lines + show_rerun(cells, make_rerun)
+
+
+def show_rerun(cells: Sequence[Cell], make_rerun: Callable[[str], str] | None) -> list[str]:
+    """Return the line that says how to run what has failed again, if it is known, and any has."""
     failed = list_failed(cells)
-    if failed and make_rerun is not None:
-        lines.append(f"run again: {make_rerun(fold(cell.name for cell in failed))}")
-    return lines
+    if not failed or make_rerun is None:
+        return []
+    return [f"run again: {make_rerun(fold(cell.name for cell in failed))}"]
 
 
 def show_duration(seconds: float) -> str:
