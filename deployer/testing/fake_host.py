@@ -218,6 +218,10 @@ class FakeHost(Host):
         """Do nothing: there is nothing to connect to."""
 
     @classmethod
+    def close_connection(cls) -> None:
+        """Do nothing: there is no connection."""
+
+    @classmethod
     def abort_connection(cls) -> None:
         """Do nothing: there is no connection."""
 
