@@ -167,10 +167,13 @@ class Pty:
             yield self
 
     def read_line(self) -> str | None:
-        """Return a line that somebody types, without its end; None at the end of the input."""
+        """Return a line that somebody types, without its end; None at the end of the input.
+
+        Ctrl-C ends it, in whatever thread that arrives.
+        """
+        if self.is_interactive and _is_terminal(self.stdin):
+            return self._read_typed_line()
         line = self.stdin.readline()
-        if self.is_interactive:
-            note_shown(self.stdout, line)
         return line.removesuffix("\n") if line else None
 
     @contextlib.contextmanager
@@ -183,7 +186,8 @@ class Pty:
             _asking.release()
 
     def _read_typed_line(self, is_shown: bool = True) -> str | None:
-        # Not from the stream: it may have been given more than a line, which it would keep.
+        # Not from the stream: it may have been given more than a line, which it would keep; and a
+        # Ctrl-C that comes just before it waits would not end it.
         fd = self.stdin.fileno()
         poll = select.poll()
         poll.register(fd, select.POLLIN)

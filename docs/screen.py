@@ -1,8 +1,8 @@
 """A Sphinx extension: what a terminal shows, in its colours.
 
-A block of the language ``screen`` is text with the sequences for colours that terminals know (ECMA-48's
-SGR), as ``illustrate.py`` makes it. HTML shows it in colours; everything else, the search index too, has
-the text alone.
+A block of the language ``screen`` is text with the sequences for colours that terminals know
+(ECMA-48's SGR), as ``illustrate.py`` makes it. HTML shows it in colours; everything else, the
+search index too, has the text alone.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from .. import printing
+from ..pseudo_terminal import note_shown
 from ..utils.folding import natural_key
 from ..utils.transcript import leave_out_screens, plain_text
 
@@ -114,3 +115,9 @@ class _Tee:
         """Write, and keep."""
         self._recording.add("", text)
         return self._stream.write(text)
+
+    def note_shown(self, data: str | bytes) -> None:
+        """Keep what somebody typed."""
+        text = data.decode(errors="replace") if isinstance(data, bytes) else data
+        self._recording.add("", text)
+        note_shown(self._stream, data)

@@ -108,7 +108,3 @@ class _Person(Pty):
     def typing(self) -> contextlib.AbstractContextManager[None]:
         """Have the terminal take whole lines, before the first question is there."""
         return self._line_mode(echo=True) if self.is_interactive else contextlib.nullcontext()
-
-    def read_line(self) -> str | None:
-        # Not as others do: Ctrl-C arrives in another thread, and has to end this as well.
-        return self._read_typed_line() if self.is_interactive else super().read_line()

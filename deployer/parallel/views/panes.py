@@ -98,7 +98,6 @@ class PanePty(JobPty):
         return Pty.ask_secret(self, question, shown)
 
     def read_line(self) -> str | None:
-        # Not from the stream: nothing but a look now and then ends that when the job is to stop.
         with self._line_mode(echo=True):
             return self._read_typed_line()
 
