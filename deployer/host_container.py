@@ -193,6 +193,9 @@ class _Container:
 
     def filter(self, *roles: str) -> HostsContainer:
         """Return the hosts of some of the roles; they stay in the contexts that they are in."""
+        for role in roles:
+            if not isinstance(role, str):
+                raise TypeError(f"filter() takes names of roles, as in filter('web'), not {role!r}")
         part = HostsContainer({}, self.pty, self.logger, self.is_sandbox, self.options)
         part._roles = {role: self._roles[role] for role in roles if role in self._roles}
         part._hosts = {host: self._hosts[host] for hosts in part._roles.values() for host in hosts}

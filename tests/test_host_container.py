@@ -278,3 +278,9 @@ def test_a_host_that_cannot_be_reached_loses_nobodys_result(
     assert isinstance(error.failures["Away"], ConnectionFailedException)
     assert (error.host, error.exit_status) == ("Away", None)
     assert "failed on 1 of 3 hosts:\n  Away: cannot connect to 127.0.0.1 port 1" in str(error)
+
+
+def test_roles_are_named_one_by_one_when_they_are_filtered() -> None:
+    hosts = HostsContainer({"web": (LocalHost,)})
+    with pytest.raises(TypeError, match=r"names of roles, as in filter\('web'\), not \['web'\]"):
+        hosts.filter(["web"])  # type: ignore[arg-type]

@@ -183,11 +183,15 @@ class RemoteFile:
     def __del__(self) -> None:
         # As Python's own files do. Without it, what was written so far would stay as litter.
         if self._stream is not None and not self.closed:
-            lost = "" if self._writer is None else "; what was written to it is dropped"
-            message = f"{self!r} was not closed{lost}"
+            message = f"{self!r} was not closed"
+            category: type[Warning] = ResourceWarning
+            if self._writer is not None:
+                # Of a kind that Python shows unasked.
+                message += "; what was written to it is dropped. Open it in a `with` block"
+                category = RuntimeWarning
             with suppress(Exception):
                 self.abort()
-            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(message, category, stacklevel=2, source=self)
 
     def __enter__(self) -> RemoteFile:
         return self
