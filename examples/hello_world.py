@@ -38,7 +38,10 @@ class HelloWorld(Node):
     def roll_back(self):
         """Make the release before the newest one live again, and remove the newest."""
         with self.host.cd(self.directory):
-            *_, previous, newest = sorted(set(self.host.listdir()) - {"live"})
+            releases = sorted(set(self.host.listdir()) - {"live"})
+            if len(releases) < 2:
+                raise ValueError("there is no release to go back to")
+            *_, previous, newest = releases
             self.host.run(f"ln -sfn '{previous}' live && rm -r '{newest}'")
         self.show()
 

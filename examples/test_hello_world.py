@@ -52,6 +52,13 @@ def test_without_a_directory_nothing_goes_live(tree):
     assert not tree["LocalHost"].files
 
 
+def test_with_one_release_there_is_no_way_back(tree):
+    tree["LocalHost"].files[f"{SITE}/1/index.txt"] = "Release 1\n"
+    with pytest.raises(ActionException, match="no release to go back to"):
+        tree.env.roll_back()
+    assert_never_runs(tree, "*")
+
+
 def test_going_back_takes_the_release_before_the_newest(tree):
     host = tree["LocalHost"]
     for release in ("1", "2", "3"):

@@ -22,6 +22,7 @@ ENVIRONMENT = ROOT / ".tox" / "run"
 PACKAGES = {
     "apt-get": "apt",
     "crontab": "cron",
+    "curl": "curl",
     "dash": "dash",
     "dot": "graphviz",
     "fish": "fish",

@@ -54,7 +54,7 @@ def make_machines(
     home: Path, need_program: Callable[[str], str]
 ) -> Iterator[Callable[[set[str]], None]]:
     """Return a function that makes machines, and the ssh config that leads to them."""
-    for program in ("nsenter", "sshd", "sudo", "git"):
+    for program in ("nsenter", "sshd", "sudo", "git", "crontab", "curl", "supervisord"):
         need_program(program)
 
     with ExitStack() as stack:
