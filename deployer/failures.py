@@ -17,7 +17,7 @@ from .exceptions import (
     ParallelExecCommandFailed,
 )
 from .secret import redact
-from .utils.string_utils import tidy_path
+from .utils.string_utils import first_line, tidy_path
 
 if TYPE_CHECKING:
     from traceback import TracebackException
@@ -111,10 +111,9 @@ def _add_notes(error: BaseException) -> str:
 
 def _describe_command(error: ExecCommandFailed, with_output: bool) -> str:
     result = error.result
-    rows = [
-        ("host", error.host),
-        ("command", ("sudo " if error.use_sudo else "") + error.command),
-    ]
+    # Redacted first: half a secret, where the first line ends, would not be found.
+    command = first_line(redact(error.command))
+    rows = [("host", error.host), ("command", ("sudo " if error.use_sudo else "") + command)]
     if result.exit_signal:
         rows.append(("signal", str(result.exit_signal)))
     else:

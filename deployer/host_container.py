@@ -13,6 +13,7 @@ from .exceptions import ExecCommandFailed, NodeUsageError, ParallelExecCommandFa
 from .host.base import Host
 from .host.result import RunResult
 from .secret import redact
+from .utils.spelling import find_nearest
 
 if TYPE_CHECKING:
     from .host.command import HostContext
@@ -226,6 +227,12 @@ class _Container:
         )
         return f"<{type(self).__name__} {roles or 'empty'}>"
 
+    # Type checkers do not see it: they are to find what is misspelt.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return _get_own_attribute(self, name)
+
     cd = _in_each(Host.cd)
     prefix = _in_each(Host.prefix)
     env = _in_each(Host.env)
@@ -331,7 +338,11 @@ class HostsContainer(_Container):
 
 
 class HostContainer(_Container):
-    """Exactly one host: its methods give plain results. This is what ``self.host`` is."""
+    """Exactly one host: its methods give plain results. This is what ``self.host`` is.
+
+    It also has what the classes of the host define beyond what every host has, as a value that is
+    different on each host.
+    """
 
     _host: Host
 
@@ -396,6 +407,33 @@ class HostContainer(_Container):
     has_command = _on_one(Host.has_command)
     ifconfig = _on_one(Host.ifconfig)
     get_ip_address = _on_one(Host.get_ip_address)
+
+
+def _get_own_attribute(container: _Container, name: str) -> Any:
+    """Return what only the classes of a host have; raise AttributeError for anything else."""
+    # Python and its libraries ask for special names, also before there is anything else.
+    if name.startswith("_"):
+        raise AttributeError(f"{type(container).__name__} has no attribute {name!r}")
+    # Imported here: most hosts have no such values.
+    from .host.own_names import get_own_names
+    from .utils.folding import fold
+
+    hosts = container.get_hosts()
+    own = set().union(*map(get_own_names, hosts))
+    if name in own and isinstance(container, HostContainer):
+        return getattr(container._host, name)
+    if name in own:
+        advice = f": each host has its own, `[host.{name} for host in self.hosts]`"
+    elif hasattr(HostContainer, name):
+        advice = f": it is for a single host, `for host in self.hosts: host.{name}`"
+    elif any(name in vars(cls) for host in hosts for cls in host.__mro__):
+        advice = ": look at its class, host_class; what that leaves unset is in the ssh config"
+    else:
+        public = (each for each in dir(container) if not each.startswith("_"))
+        nearest = find_nearest(name, own.union(public))
+        advice = f"; did you mean {nearest!r}?" if nearest is not None else ""
+    whose = fold([host.slug for host in hosts]) or "no hosts"
+    raise AttributeError(f"{type(container).__name__} of {whose} has no attribute {name!r}{advice}")
 
 
 def _first_result(failures: Mapping[str, BaseException]) -> RunResult:

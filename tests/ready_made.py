@@ -15,7 +15,18 @@ from deployer.loggers import Logger, LoggerInterface
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty, Pty
 
-__all__ = ["Messages", "check_out_twice", "node_on", "raising", "snapshot"]
+__all__ = ["Answering", "Messages", "check_out_twice", "node_on", "raising", "snapshot"]
+
+
+class Answering(DummyPty):
+    """A person who gives one answer."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"{answer}\n")
+
+    @property
+    def is_interactive(self) -> bool:
+        return True
 
 
 class Messages(Logger):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -114,6 +115,17 @@ class Site(Node):
             except Exception:
                 return "went on"
 
+    class outer(Node):
+        class Hosts:
+            host = one
+
+        class inner(Node):
+            class Hosts:
+                host = two
+
+        def act(self):
+            return "done"
+
     class plain(Node):
         def act(self):
             return 7
@@ -168,6 +180,31 @@ if __name__ == "__main__":
 """
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+MOTD = """\
+from deployer.client import start
+from deployer.contrib.nodes import Config
+from deployer.host import LocalHost
+from deployer.node import Node
+
+class one(LocalHost):
+    pass
+
+class Site(Node):
+    class Hosts:
+        host = one
+
+    class motd(Config):
+        remote_path = __file__.replace("deploy.py", "motd")
+        content = "hello"
+
+    def go(self):
+        self.host.run("set -e\\ntest -d /")
+        self.motd.setup()
+
+start(Site)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +304,17 @@ def test_all_commands_and_actions_are_listed(run: Run) -> None:
         (["exec", "web", "--", " "], "exec: the command is empty"),
         (["exec", "--processes", "2", "web", "true"], "exec runs in this process"),
         (["exec", "wbe", "true"], "no node or action 'wbe'. Did you mean 'web'"),
-        (["exec", "plain", "true"], "Site.plain has no hosts"),
-        (["ssh", "plain"], "there are no hosts"),
+        (["exec", "plain", "true"], "Site.plain has no hosts: nest a class Hosts"),
+        (["ssh", "plain"], "Site.plain has no hosts: nest a class Hosts"),
+        (["scp"], "Site has no hosts of its own; web, roles, db, … have some"),
+        (["run", "db.dump", "--sandbox"], "--sandbox stands before the action: run --sandbox db.d"),
+        (
+            ["run", "db.dump", "-n"],
+            "As an argument, write NAME=-n, or -- before the action: run --",
+        ),
+        (["run", "db", "dump", "x", "--hosts", "one"], "action: run --hosts one db dump x."),
+        (["run", "-q", "db.dump", "--hosts=one", "-y"], "action: run -q --hosts=one -y db.dump."),
+        (["run", "db.dump", "--help"], "--help explains run; inspect ACTION explains an action"),
         (["ssh", "web", "db"], "ssh takes one PATH, and was given 2: web db"),
         (["completion", "tcsh"], "bash, zsh or fish"),
         (["telnet-server", "--port", "23"], "ssh to a machine whose sshd runs this script"),
@@ -280,6 +326,27 @@ def test_wrong_use_is_told_in_one_line(run: Run, words: list[str], message: str)
     assert result.stderr.startswith("deploy: ")
     assert message in result.stderr
     assert result.stderr.count("\n") <= (1 if "no hosts:" not in result.stderr else 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--hosts", "two", "run", "db.dump"], 2),
+        (["--hosts", "two", "run", "web:one.name"], 2),
+        (["--hosts", "two", "exec", "outer", "true"], 2),
+        (["--hosts", "two", "run", "both.act"], 0),
+        # It has no hosts of its own, and what it runs may have.
+        (["--hosts", "two", "run", "plain.act"], 0),
+        # So it is here with the hosts of a node below.
+        (["--hosts", "two", "run", "outer.act"], 0),
+    ],
+)
+def test_where_no_chosen_host_is_left_nothing_is_run(
+    run: Run, words: list[str], status: int
+) -> None:
+    result = run(*words, NEVER="x")
+    assert result.returncode == status
+    assert (" is among --hosts two\n" in result.stderr) == (status == 2)
 
 
 # Where options stand.
@@ -300,9 +367,26 @@ def test_global_options_stand_before_or_after_the_command(run: Run, words: list[
     assert result.returncode == 0
 
 
-def test_what_follows_an_action_is_for_the_action(run: Run) -> None:
-    result = run("run", "-q", "db.dump", "table=--json")
-    assert result.stdout.endswith("{'table': '--json'}\n")
+@pytest.mark.parametrize(
+    ("words", "table"),
+    [
+        (["db.dump", "table=--json"], "--json"),
+        (["--", "db.dump", "--json"], "--json"),
+        (["db.dump", "--sandbox=x"], "--sandbox=x"),
+        (["db.dump", "-x"], "-x"),
+    ],
+)
+def test_what_follows_an_action_is_for_the_action(run: Run, words: list[str], table: str) -> None:
+    result = run("run", "-q", *words)
+    assert result.stdout.endswith(f"{{'table': '{table}'}}\n")
+
+
+def test_how_it_is_run_again_is_no_wrong_use(run: Run) -> None:
+    result = run("run", "--", "web.sleep", "--sandbox")
+    assert result.returncode == 1
+    words = shlex.split(result.stderr.partition("run again: ")[2].splitlines()[0])
+    assert words[words.index("--") :] == ["--", "web.sleep", "--sandbox"]
+    assert run(*words[1:]).returncode == 1
 
 
 # Commands on all hosts.
@@ -333,7 +417,7 @@ def test_a_command_runs_once_on_every_host(run: Run, words: list[str], lines: li
 def test_the_root_has_a_path_too(run: Run, path: str) -> None:
     result = run("exec", path, "true")
     assert result.returncode == 2
-    assert "Site has no hosts" in result.stderr
+    assert "Site has no hosts of its own; web, roles, db, … have some" in result.stderr
 
 
 def test_a_command_that_fails_on_some_hosts_says_how_it_is_run_again(run: Run) -> None:
@@ -522,6 +606,25 @@ def test_results_and_what_hosts_print_are_all_there_is_on_stdout(run: Run) -> No
 def test_quietly_there_are_no_log_lines(run: Run) -> None:
     assert run("run", "-q", "db.dump").stderr == "err\n"
     assert "Command failed" in run("-q", "run", "db.fail").stderr
+
+
+def test_a_quiet_sandbox_says_what_would_be_changed_and_no_more(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text(MOTD)
+    with serve_scripts(ROOT, TIMEOUT) as server:
+        assert server.run(script, "-q", "-n", "run", "go").stderr == (
+            f"one | wrote {tmp_path}/motd  (sandbox)\n"
+        )
+        assert server.run(script, "-q", "run", "go").stderr == ""
+
+
+def test_a_log_file_has_all_lines_of_a_command(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text(MOTD)
+    with serve_scripts(ROOT, TIMEOUT) as server:
+        result = server.run(script, "run", "--log", str(tmp_path / "log"), "go")
+    assert "one | $ set -e … (1 more line)\n" in result.stderr
+    assert " test -d /\n" in (tmp_path / "log").read_text()
 
 
 def test_verbosely_actions_are_named(run: Run) -> None:
@@ -810,7 +913,16 @@ def test_what_an_action_of_several_hosts_prints_is_an_event(run: Run) -> None:
         ("output", "one", "first"),
         ("end", "one", "ok"),
     ]
-    assert json.loads(result.stdout.splitlines()[-1])["hosts"] == {"ok": 4}
+    # Each once, however often something runs on it.
+    assert json.loads(result.stdout.splitlines()[-1])["hosts"] == {"ok": 2}
+
+
+def test_a_host_that_was_not_begun_is_no_failure(run: Run) -> None:
+    words = ["-q", "--parallel", "1", "--fail-fast", "exec", "web", "false"]
+    hosts = read_json(run("--json", *words))["hosts"]
+    assert [host["status"] for host in hosts] == ["failed", "not begun"]
+    summary = json.loads(run("--output", "jsonl", *words).stdout.splitlines()[-1])
+    assert summary["hosts"] == {"failed": 1, "not begun": 1}
 
 
 def test_events_of_what_an_action_runs_elsewhere_name_its_hosts(run: Run) -> None:

@@ -121,6 +121,7 @@ def values(line: str) -> str:
         ("run -s", "-s "),
         # An action, and a command for hosts, have options of their own.
         ("run hello --ho", ""),
+        ("run -- hello --ho", ""),
         ("exec web --ho", "--hosts "),
         ("exec web ls --ho", ""),
         ("exec web -- --ho", ""),

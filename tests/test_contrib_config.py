@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from deployer.inspection import Inspector
 from deployer.node import Env, Node
 from deployer.query import Q
 from deployer.secret import Secret
-from ready_made import Messages, node_on
+from ready_made import Messages, node_on, raising
 from terminals import open_terminal
 from world import World
 
 pytestmark = pytest.mark.machine
 
+NewHost = Callable[..., type[SSHHost]]
 HOSTILE = '-it\'s a "$HOME" `id` \\ *\n(new)'
 
 
@@ -122,6 +123,20 @@ def test_what_holds_secrets_is_private_before_they_are_in_it(
     )
     assert config.setup() == ()
     assert world.run(["stat", "-c", "%a %U:%G", path]) == "640 root:nopass\n"
+
+
+def test_what_cannot_be_written_says_what_to_do(
+    admin_host: type[SSHHost], new_ssh_host: NewHost, folder: str
+) -> None:
+    missing = node_on(
+        admin_host, Config, remote_path=f"{folder}/none/motd", content="x", use_sudo=True
+    )
+    with raising(r"cannot write .*/none/motd: No such file.*its directory is not there"):
+        missing.setup()
+    for path in (f"{folder}/motd", "/root/motd"):
+        config = node_on(new_ssh_host("deploy"), Config, remote_path=path, content="x")
+        with raising(r"denied; with `use_sudo = True`, Env\(Site\.nested\) reads and writes it"):
+            config.setup()
 
 
 def test_root_follows_no_symlink_to_what_is_not_its_owners(
@@ -266,9 +281,64 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     (tmp_path / "motd").write_text("password=old\n")
     config = config_at(tmp_path / "motd", Template("password=$word\n", word=secret))
     assert config.show() == config.show_new_config() == "password=***\n"
-    assert config.diff().splitlines()[3:] == ["-password=old", "+password=***"]
+    assert config.diff().splitlines()[3:] == ["-password=***", "+password=***"]
     config.setup()
     assert (tmp_path / "motd").read_text() == "password=hunter2 and more\n"
+
+
+SECRETS = {
+    "new": Secret("hunter2 and more"),
+    "key": Secret("-----BEGIN KEY-----\nabcdefghijkl\nnew\n-----END KEY-----"),
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (
+            '{"port": 80, "password": "former"}\n',
+            '{"port": 80, "password": "$new"}\n',
+            ['-{"port": 80, "password": "***', '+{"port": 80, "password": "***"}'],
+        ),
+        # The line has changed before it, too.
+        (
+            '{"port": 81, "password": "former"}\n',
+            '{"port": 80, "password": "$new"}\n',
+            ["-***", '+{"port": 80, "password": "***"}'],
+        ),
+        (
+            "user = x\npassword = former\nport = 81\n",
+            "user = x\npassword = $new\nport = 80\n",
+            [" user = x", "-password = ***", "-***", "+password = ***", "+port = 80"],
+        ),
+        # Moved, and written in another way, so that no secret stands in its place.
+        (
+            "password=former\na\nb\n",
+            "a\nb\npassword = $new\n",
+            ["-***", " a", " b", "+password = ***"],
+        ),
+        # What stays in the file, or has nothing to do with it, is shown.
+        (
+            "workers = 1\na\nb\nc\npassword = former\n",
+            "workers = 2\nb\nc\npassword = $new\na\n",
+            [
+                *("-workers = 1", "-a", "+workers = 2", " b", " c", "-password = ***"),
+                *("+password = ***", "+a"),
+            ],
+        ),
+        (
+            "-----BEGIN KEY-----\nformer\n-----END KEY-----\n",
+            "$key\n",
+            [" ***", "-***", "+***", "+***", " ***"],
+        ),
+    ],
+)
+def test_the_diff_shows_no_old_secret(tmp_path: Path, old: str, new: str, shown: list[str]) -> None:
+    (tmp_path / "file").write_text(old)
+    content = Template(new, **{name: value for name, value in SECRETS.items() if f"${name}" in new})
+    difference = config_at(tmp_path / "file", content).diff()
+    assert difference.splitlines()[3:] == shown
+    assert "former" not in difference
 
 
 def test_show_gives_the_content_and_needs_no_host() -> None:
@@ -281,7 +351,11 @@ def test_show_gives_the_content_and_needs_no_host() -> None:
         ({"content": None}, r"nested\)\.content is a NoneType; it has to be text, bytes"),
         ({"mode": 644}, r"nested\)\.mode is 644, .* write it as in 0o640"),
         ({"mode": "0644"}, r"mode is '0644'"),
-        ({"remote_path": "/nowhere/motd"}, r"LocalHost: cannot write /nowhere/motd: No such file"),
+        (
+            {"remote_path": "/nowhere/motd"},
+            r"LocalHost: cannot write /nowhere/motd: No such file or directory; its directory is "
+            r"not there, and Env\(Site.nested\) does not make it",
+        ),
         ({"remote_path": "/"}, r"LocalHost: cannot read /: Is a directory"),
     ],
 )

@@ -12,8 +12,9 @@ import pytest
 from deployer.contrib.nodes.release import Release
 from deployer.exceptions import ActionException, DeployerException, LockHeld
 from deployer.host import Host, LocalHost
+from deployer.node import Env, Node, ParallelNode
 from deployer.shell.hooks import list_hook_values
-from ready_made import Messages, node_on
+from ready_made import Answering, Messages, node_on
 from world import World
 
 pytestmark = pytest.mark.machine
@@ -188,8 +189,13 @@ def test_rollbacks_go_back_further_and_never_forward(root: Path) -> None:
         ActionException, match=r"(?s)LocalHost: .*: there is no earlier good release"
     ):
         site.rollback()
-    with pytest.raises(ActionException, match=r"no good release v4; there are v1; `activate`"):
+    with pytest.raises(
+        ActionException,
+        match=r"v4 is no good release: .* The good ones: v1\. `nested.activate v4` takes any",
+    ):
         site.rollback("v4")
+    with pytest.raises(ActionException, match=r"there is no release v6; there are v1, v2, v3"):
+        site.rollback("v6")
     assert tree(root / "releases") == before
     site.activate("v4")
     assert names(site) == ["v1+", "v2", "v3", "v5", "v4*+"]
@@ -264,19 +270,65 @@ def test_a_failed_activation_says_what_is_current_and_where_to_go(root: Path) ->
     for name in ("v1", "v2"):
         site.deploy(name)
     message = (
-        r"v3 is the current release now, .*`activate v3` tries.*, `rollback v2` goes back\. act"
+        r"v3 is the current release now, .*`nested.activate v3` tries.*, "
+        r"`nested.rollback v2` goes back\. act"
     )
     with pytest.raises(ActionException, match=message) as caught:
         broken.deploy("v3")
     assert isinstance(caught.value.inner_exception.__cause__, ZeroDivisionError)
     assert names(site) == ["v1+", "v2+", "v3*"]
     # It was not completed, so that another one does that, and goes no further.
-    with pytest.raises(ActionException, match=r"v2 is the current.*, `rollback v1` goes back"):
+    with pytest.raises(
+        ActionException, match=r"v2 is the current.*, `nested.rollback v1` goes back"
+    ):
         broken.rollback()
     assert site.rollback() == (f"switched {root}/current to v2",)
     assert site.rollback() == (f"switched {root}/current to v1",)
     site.activate("v3")
     assert names(site) == ["v1+", "v2", "v3*+"]
+
+
+def test_advice_in_an_array_names_the_cell(root: Path) -> None:
+    class Farm(Node):
+        class Hosts:
+            host = LocalHost
+
+        class web(ParallelNode.Array):
+            class site(Site):
+                path = str(root)
+
+    site = Env(Farm()).web[0].site
+    site.deploy("v1")
+    with pytest.raises(ActionException, match=r"`web.site:LocalHost.activate v1`"):
+        site.deploy("v1")
+    with (
+        site.lock.hold(),
+        pytest.raises(ActionException, match=r"`web.site.lock:LocalHost.break_`$"),
+    ):
+        site.cleanup()
+
+
+def test_a_release_whose_failed_activation_was_skipped_is_no_good_one(root: Path) -> None:
+    class Checked(Release):
+        def build(self, directory: str) -> None:
+            pass
+
+        def activated(self, directory: str) -> None:
+            self.look(directory)
+
+        def look(self, directory: str) -> None:
+            self.host.run(f"test -e {shlex.quote(directory)}/healthy", interactive=False)
+
+    site_at(root).setup()
+    pty = Answering("Skip")
+    checked = node_on(LocalHost, Checked, path=str(root), pty=pty)
+    assert checked.deploy("v1")[-1] == f"switched {root}/current to v1"
+    assert "v1 is the current release, but no good one" in pty.get_output()
+    assert "`nested.activate v1` tries it again" in pty.get_output()
+    assert names(checked) == ["v1*"]
+    (root / "releases" / "v1" / "healthy").touch()
+    checked.activate("v1")
+    assert names(checked) == ["v1*+"]
 
 
 def test_two_at_once_are_one_and_a_refusal(root: Path) -> None:
@@ -319,7 +371,9 @@ def test_wrong_settings_are_refused(root: Path, attributes: dict[str, Any], mess
 def test_releases_do_not_change(root: Path) -> None:
     site = site_at(root)
     site.deploy("v1")
-    with pytest.raises(ActionException, match=r"there is a release v1 already.*`activate v1`"):
+    with pytest.raises(
+        ActionException, match=r"there is a release v1 already.*`nested.activate v1`"
+    ):
         site.deploy("v1")
     with pytest.raises(ActionException, match=r"there is no release v2; there are v1"):
         site.activate("v2")

@@ -15,7 +15,8 @@ import pytest
 
 from deployer.contrib.nodes.supervisor import Program
 from deployer.contrib.nodes.systemd import Service, ServiceFailed
-from deployer.exceptions import ActionException, ExecCommandFailed
+from deployer.exceptions import ActionException, ExecCommandFailed, RemoteFileError
+from deployer.failures import describe_failure
 from deployer.host import LocalHost, SSHHost
 from deployer.secret import Secret
 from ready_made import Messages, node_on
@@ -445,17 +446,43 @@ def test_a_program_that_does_not_stay_is_an_error_each_time(
     assert "no luck" in program.tail()
 
 
-def test_a_supervisor_that_does_not_run_is_an_error(ssh_host: type[SSHHost]) -> None:
+@pytest.mark.parametrize("action", ["setup", "stop", "restart", "tail"])
+def test_a_supervisor_that_does_not_run_is_an_error_that_says_so(
+    ssh_host: type[SSHHost], world: World, action: str
+) -> None:
     program = node_on(
         ssh_host,
         Program,
         name=PROGRAM,
         command="x",
         supervisorctl="supervisorctl -s unix:///not/there.sock",
-        running=False,
+        config_directory="/tmp",
+        use_sudo=False,
     )
-    with pytest.raises(ActionException, match="no such file"):
-        program.stop()
+    with pytest.raises(ActionException) as caught:
+        getattr(program, action)()
+    assert isinstance(caught.value.inner_exception, ExecCommandFailed)
+    world.run(["rm", "-f", f"/tmp/{PROGRAM}.conf"])
+    told = describe_failure(caught.value)
+    assert f"supervisord does not seem to run on {ssh_host.slug}: start it" in told
+
+
+def test_a_tilde_is_the_home_of_the_user_that_the_program_runs_as(
+    new_ssh_host: NewHost,
+) -> None:
+    given = {"name": PROGRAM, "command": "~/bin/x ~/y", "directory": "~/site"}
+    program = node_on(new_ssh_host("deploy"), Program, **given)
+    assert "\ncommand=/home/deploy/bin/x '~/y'\ndirectory=/home/deploy/site\n" in program.content
+    program = node_on(new_ssh_host("deploy"), Program, **given, user="root")
+    assert "\ncommand=/root/bin/x '~/y'\ndirectory=/root/site\n" in program.content
+    program = node_on(new_ssh_host("root"), Program, **{**given, "directory": "~deploy"})
+    assert "\ndirectory=/home/deploy\n" in program.content
+    program = node_on(new_ssh_host("root"), Program, **given, user="nobody-there")
+    with pytest.raises(RemoteFileError, match="there is no user 'nobody-there' on the host"):
+        program.content  # noqa: B018
+    # It would have been made by then.
+    sandbox = node_on(new_ssh_host("root"), Program, **given, user="nobody-there", is_sandbox=True)
+    assert "\ndirectory=~nobody-there/site\n" in sandbox.content
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NODE = """
     Node ParallelNode SimpleNode Env Action EnvAction required_property map_roles ALL_HOSTS
     DefaultRoleMapping alias dont_isolate_yet isolate_one_only suppress_action_result
-    IsolationIdentifierType iter_isolations ParallelActionResult serial
+    IsolationIdentifierType iter_isolations ParallelActionResult changes_nothing serial
 """
 
 EXPORTS = {
@@ -25,7 +25,7 @@ EXPORTS = {
     "deployer.node": NODE,
     "deployer.node.base": "Node ParallelNode SimpleNode required_property",
     "deployer.node.decorators": """
-        alias dont_isolate_yet isolate_one_only suppress_action_result serial
+        alias changes_nothing dont_isolate_yet isolate_one_only suppress_action_result serial
     """,
     "deployer.node.role_mapping": "ALL_HOSTS DefaultRoleMapping map_roles",
     "deployer.host": "Host SSHHost LocalHost HostContext Stat",

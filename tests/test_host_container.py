@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,20 @@ from deployer.host_container import HostContainer, HostsContainer, parse_hosts
 from deployer.loggers import LoggerInterface, TraceLogger
 from deployer.pseudo_terminal import DummyPty
 from our_hosts import LocalHost1, LocalHost2, LocalHost3
+
+
+class Server(LocalHost):
+    password = "correct horse"
+    port = 2222
+    app_port = 8001
+
+    def url(self) -> str:
+        return f"http://{self.slug}:{self.app_port}"
+
+
+class Server2(Server):
+    app_port = 8002
+
 
 # Roles and definitions.
 
@@ -284,3 +299,64 @@ def test_roles_are_named_one_by_one_when_they_are_filtered() -> None:
     hosts = HostsContainer({"web": (LocalHost,)})
     with pytest.raises(TypeError, match=r"names of roles, as in filter\('web'\), not \['web'\]"):
         hosts.filter(["web"])  # type: ignore[arg-type]
+
+
+# What is different on each host.
+
+
+def test_what_the_class_of_a_host_defines_is_there_on_the_host() -> None:
+    hosts: Any = HostsContainer({"host": (Server, Server2)})
+    assert [host.app_port for host in hosts] == [8001, 8002]
+    assert hosts[1].url() == "http://Server2:8002"
+
+
+def test_each_of_several_hosts_has_a_value_of_its_own() -> None:
+    hosts: Any = HostsContainer({"host": (Server, Server2)})
+    with pytest.raises(
+        AttributeError, match=r"its own, `\[host.app_port for host in self.hosts\]`"
+    ):
+        _ = hosts.app_port
+
+
+@pytest.mark.parametrize("name", ["password", "port", "username", "rsa_key_password", "connect"])
+@pytest.mark.parametrize("kind", [Server, SSHHost])
+def test_how_a_host_is_reached_is_a_matter_of_its_class(kind: type[Host], name: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(HostContainer({"host": (kind,)}), name)
+    assert f"has no attribute {name!r}" in str(caught.value)
+    assert "correct horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("runn", "'runn'; did you mean 'run'?"),
+        ("app_prot", "'app_prot'; did you mean 'app_port'?"),
+        ("xyzzy", "'xyzzy'"),
+    ],
+)
+def test_what_is_misspelt_is_told_what_was_meant(name: str, end: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(HostContainer({"host": (Server,)}), name)
+    assert str(caught.value) == f"HostContainer of Server has no attribute {end}"
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("open", ": it is for a single host, `for host in self.hosts: host.open`"),
+        ("slug", ": it is for a single host, `for host in self.hosts: host.slug`"),
+        ("rum", "; did you mean 'run'?"),
+    ],
+)
+def test_several_hosts_say_what_to_do_instead(name: str, advice: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(HostsContainer({"host": (LocalHost1, LocalHost2)}), name)
+    message = f"HostsContainer of one,two has no attribute {name!r}{advice}"
+    assert str(caught.value) == message
+
+
+def test_python_may_ask_a_container_for_special_names() -> None:
+    host = HostContainer.__new__(HostContainer)
+    assert not hasattr(host, "__deepcopy__")
+    assert not hasattr(host, "_host")

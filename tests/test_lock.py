@@ -30,6 +30,7 @@ from deployer.host import Host, LocalHost, SSHHost
 from deployer.node import Env, Node
 from deployer.pseudo_terminal import DummyPty, Pty
 from fault_proxy import fault_proxy
+from ready_made import Answering
 from terminals import ROOT
 from world import Server, World
 
@@ -278,28 +279,17 @@ def test_breaking_takes_a_confirmation_and_frees_the_lock(tmp_path: Path) -> Non
     lock = lock_at(tmp_path / "lock")
     lock.break_()
     lock.acquire("forgotten")
-    with raising(NoInput):
+    with raising(NoInput, match="forgotten, and nobody can be asked .*`lock.break_ confirmed=yes`"):
         lock.break_()
-    lock_at(tmp_path / "lock", pty=_Answering("no")).break_()
+    lock_at(tmp_path / "lock", pty=Answering("no")).break_()
     assert lock.status().reason == "forgotten"
-    asked = _Answering("yes")
+    asked = Answering("yes")
     lock_at(tmp_path / "lock", pty=asked).break_()
     assert f"is held by {ME}" in asked.get_output() and "forgotten" in asked.get_output()
     assert lock.status() is None
     lock.acquire()
     lock.break_(confirmed=True)
     assert lock.status() is None
-
-
-class _Answering(DummyPty):
-    """A person who gives one answer."""
-
-    def __init__(self, answer: str) -> None:
-        super().__init__(f"{answer}\n")
-
-    @property
-    def is_interactive(self) -> bool:
-        return True
 
 
 def test_who_was_robbed_of_a_lock_is_told_and_frees_nobody_elses(tmp_path: Path) -> None:

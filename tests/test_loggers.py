@@ -196,6 +196,34 @@ def test_a_command_is_printed_when_it_starts():
     assert stream.getvalue().count("\n") == 1
 
 
+SCRIPT = "sh -c 'set -e\n  cd /srv\n  make'\n"
+
+
+def test_of_a_command_with_several_lines_the_first_is_printed():
+    stream = io.StringIO()
+    interface = LoggerInterface()
+    interface.attach(DefaultLogger(stream))
+    run(interface, SCRIPT, sandbox=True)
+    run(interface, "one\ntwo")
+    run(interface, "x" * 500)
+    assert stream.getvalue().splitlines() == [
+        "web1 | $ sh -c 'set -e … (2 more lines)  (sandbox)",
+        "web1 | $ one … (1 more line)",
+        f"web1 | $ {'x' * 500}",
+    ]
+
+
+def test_an_indented_logger_and_a_trace_have_the_whole_command():
+    stream, trace = io.StringIO(), TraceLogger()
+    interface = LoggerInterface()
+    interface.attach(IndentedDefaultLogger(stream))
+    interface.attach(trace)
+    run(interface, SCRIPT)
+    for text in (stream.getvalue(), str(trace)):
+        assert "  make'" in text
+        assert "more lines" not in text
+
+
 def test_how_a_command_failed_is_printed():
     stream = io.StringIO()
     interface = LoggerInterface()

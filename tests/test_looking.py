@@ -18,7 +18,7 @@ from deployer.inspection.description import as_data, describe_node, find_in
 from deployer.inspection.details import inspect_action, inspect_node, inspect_query
 from deployer.inspection.source import find_place
 from deployer.inspection.texts import clean, clean_doc, get_summary, show_value
-from deployer.node import Env, Node, ParallelNode, alias, map_roles
+from deployer.node import Env, Node, ParallelNode, alias, changes_nothing, map_roles, serial
 from deployer.pseudo_terminal import DummyPty
 from deployer.query import Q
 from deployer.shell import DeploymentShell, NotFound
@@ -671,6 +671,23 @@ def test_an_action_says_where_it_would_run(name: str, runs: str, cells: tuple[st
     assert inspect_action(Env(Site()).web[0], name).runs == "once"
 
 
+def test_an_action_says_in_which_batches_it_runs_and_that_it_changes_nothing() -> None:
+    class Web(ParallelNode):
+        class Hosts:
+            host = looking_tree.Web1, looking_tree.Web2
+
+        @serial(1, "25%")
+        @changes_nothing
+        def check(self) -> None:
+            pass
+
+    lines = Session(Web).run("--inspect check").splitlines()
+    assert "  runs     in each cell, in batches of 1, then 25%: web[1-2] (2)" in lines
+    assert "  changes  nothing, says its author" in lines
+    details = inspect_action(Web()[0], "check")
+    assert (details.runs, details.batches, details.changes_nothing) == ("once", (), True)
+
+
 def test_the_place_of_a_node_or_an_action_is_in_its_file() -> None:
     lines = SCRIPT.read_text().splitlines()
     web = inspect_node(Site().web).place
@@ -967,6 +984,7 @@ def test_what_is_found_is_json() -> None:
         ("web", {"kind": "node", "path": "Site.web", "class_name": "Site.web", "bases": []}),
         ("web.nginx", {"bases": ["Service"], "doc": clean_doc(looking_tree.Service.__doc__)}),
         ("web.deploy", {"kind": "action", "path": "Site.web.deploy", "runs": "in-each-cell"}),
+        ("web.deploy", {"batches": [], "changes_nothing": False}),
         ("now", {"kind": "property", "name": "now", "is_required": False}),
         ("needed", {"kind": "property", "is_required": True, "place": None}),
         (

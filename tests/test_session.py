@@ -6,11 +6,16 @@ import re
 
 import pytest
 
-from deployer.node import Env
+from deployer.exceptions import Declined
+from deployer.groups import production
+from deployer.host import LocalHost
+from deployer.node import Env, Node, ParallelNode, alias, changes_nothing
+from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
 from deployer.shell.aliases import Aliases
 from deployer.shell.builtins import BUILTINS
-from session_tree import SCRIPT, Site
+from deployer.shell.confirmation import confirm
+from session_tree import SCRIPT, Site, web1, web2
 from shell_session import Session
 from terminals import Screen, open_terminal, run_in_terminal
 
@@ -54,6 +59,94 @@ def test_asking_can_be_switched_off(session):
     assert session.status == 0
     session.run("set-option confirm yes", "prod deploy")
     assert session.status == 3
+
+
+class Looked(Node):
+    @alias("is.up")
+    @changes_nothing
+    def check(self):
+        return "up"
+
+    @changes_nothing
+    def __call__(self):
+        return "all up"
+
+    @changes_nothing
+    def recheck(self):
+        self.restart()
+        return "up again"
+
+    def restart(self):
+        self.console.pty.write("restarted\n")
+
+
+class Overridden(Looked):
+    def check(self):
+        return "up, says the subclass"
+
+
+class Looking(Node):
+    class looked(production(Looked)):
+        pass
+
+    class overridden(production(Overridden)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "output"),
+    [
+        ("looked check", "up\n"),
+        ("looked is.up", "up\n"),
+        ("looked", "all up\n"),
+        ("looked recheck", "restarted\nup again\n"),
+    ],
+)
+def test_what_changes_nothing_is_not_asked_about(line, output):
+    session = Session(Looking)
+    assert session.run(line) == output
+    assert session.status == 0
+
+
+@pytest.mark.parametrize("line", ["looked restart", "overridden check", "overridden is.up"])
+def test_what_may_change_something_is_asked_about(line):
+    session = Session(Looking)
+    assert "is in production, and nobody can be asked" in session.run(line)
+    assert session.status == 3
+
+
+@production
+class Shop(Node):
+    class web(ParallelNode.Array):
+        class Hosts:
+            host = LocalHost
+
+
+class Shops(Node):
+    class live(Shop):
+        pass
+
+    class farm(production(Shop.web)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("find", "name"),
+    [
+        (lambda: Shops().live, "live"),
+        (lambda: Shops().live.web, "live"),
+        (lambda: Shops().live.web[0], "live"),
+        (lambda: Shops().farm[0], "farm"),
+        (lambda: Shop().web, "Shop"),
+    ],
+)
+def test_what_is_to_be_typed_is_the_name_of_the_outermost_node_of_the_group(find, name):
+    class AnsweringPty(DummyPty):
+        is_interactive = True
+
+    with pytest.raises(Declined, match=f": {name} was not typed"):
+        confirm(Env(find(), AnsweringPty("something else\n")), "deploy")
+    confirm(Env(find(), AnsweringPty(f"{name}\n")), "deploy")
 
 
 def test_a_sandbox_asks_nothing(session):
@@ -160,6 +253,37 @@ def test_options_hold_after_a_sub_shell(session):
 # Commands
 
 
+def test_results_of_several_lines_stand_below_the_names_of_their_hosts():
+    class Farm(Node):
+        class web(ParallelNode.Array):
+            class Hosts:
+                host = (web1, web2)
+
+            def releases(self):
+                return "v1\nv2\n" if self.host.slug == "web1" else "v1"
+
+    assert Session(Farm).run("web.releases") == "web1:\n    v1\n    v2\nweb2: v1\n"
+
+
+def test_what_cells_say_that_a_parameter_can_be_is_all_that_any_of_them_says():
+    class Farm(Node):
+        class web(ParallelNode.Array):
+            class Hosts:
+                host = (web1, web2)
+
+            def activate(self, release):
+                pass
+
+            def complete_release(self):
+                return self.releases()
+
+            def releases(self):
+                return {"v1": "the first", self.host.slug: "of this host"}
+
+    found = Session(Farm).complete("web.activate ")
+    assert found == ["v1 ", "web1 ", "web2 ", "release="]
+
+
 def test_results_read_as_they_say_themselves(session):
     assert session.run("notes tag v3", "notes tag all") == "tag v3\ntag v1\ntag v2\n"
 
@@ -193,10 +317,51 @@ def test_a_command_that_fails_has_a_card_and_a_status(session):
     assert session.status == 1
 
 
+def test_of_a_script_that_fails_the_log_line_and_the_card_have_the_first_line():
+    class Broken(Node):
+        class Hosts:
+            host = web1
+
+        def go(self):
+            self.host.run("""
+                set -e
+                false
+                true
+            """)
+
+    log_line, *rest = Session(Broken, logs=True).run("go").splitlines()
+    assert log_line == "web1 | $ set -e … (2 more lines)"
+    assert "  command  set -e … (2 more lines)" in rest
+
+
 def test_a_command_without_hosts_to_run_on_says_so(session):
     session.run("cd prod web", "set-option hosts db")
     output = session.run("--run true")
-    assert "Site.prod.web has no hosts to run a command on" in output
+    assert output.endswith("is among --hosts db\n")
+    assert session.status == 2
+
+
+def test_nodes_that_have_hosts_are_named_where_one_has_none():
+    class Root(Node):
+        class group(Node):
+            class web(Node):
+                class Hosts:
+                    host = web1
+
+        class empty(Node):
+            pass
+
+    session = Session(Root)
+    for line in ("--run true", "--connect", "--scp", "--run-with-sudo"):
+        assert session.run(line) == "Root has no hosts of its own; group.web has some\n"
+        assert session.status == 2
+
+
+def test_an_action_that_no_host_is_left_for_is_not_run(session):
+    session.run("set-option hosts db")
+    output = session.run("prod web name")
+    assert output.startswith("none of the hosts of Site.prod.web (")
+    assert session.status == 2
 
 
 def test_nobody_to_ask_for_a_command_is_an_error(session):
@@ -443,6 +608,31 @@ def test_each_action_is_summed_up(screen):
     assert (output, summary) == ("Hello, world", "hello: done in 0.0s")
 
 
+def test_an_array_of_one_host_is_summed_up_like_a_single_host(screen):
+    run_line(screen, "set-option confirm no")
+    run_line(screen, "set-option hosts web1")
+    output, summary = run_line(screen, "prod web name")
+    assert output == "this is web1"
+    assert re.fullmatch(r"name: done in \d\.\ds", summary)
+
+
+def test_an_array_of_one_host_that_somebody_watches_is_summed_up_once(screen):
+    run_line(screen, "set-option confirm no")
+    run_line(screen, "set-option hosts web1")
+    run_line(screen, "set-option output gather")
+    lines = run_line(screen, "prod web name")
+    assert not [line for line in lines if line.startswith("name: done")]
+
+
+def test_the_name_of_the_only_parameter_is_shown_and_not_put_in(screen):
+    screen.type("hello \t")
+    screen.wait_for(lambda lines: lines[-2:] == ["name=  world if not given", "Site > hello"])
+    screen.type("you\n")
+    screen.wait_for("Hello, you")
+    screen.type("hello n\t")
+    screen.wait_for(lambda lines: lines[-1] == "Site > hello name=")
+
+
 def test_the_summary_has_a_line_of_its_own(screen):
     output, summary = run_line(screen, "cut")
     assert output == "no end"
@@ -484,12 +674,13 @@ def test_a_failure_is_seen_in_the_prompt_until_something_succeeds(screen):
     run_line(screen, "hello")
 
 
-def test_in_production_the_name_of_the_node_is_to_be_typed(screen):
+def test_in_production_the_name_of_the_production_is_to_be_typed(screen):
     screen.type("prod web name\n")
     screen.wait_for(
         "Warning: Site.prod.web is in production. name is about to run there, on web[1-2] (2)."
     )
-    screen.type("web\n")
+    screen.wait_for(lambda lines: lines[-1] == "Type prod to go on, anything else to stop:")
+    screen.type("prod\n")
     screen.wait_for("  this is web1")
     screen.wait_for("Site >")
 

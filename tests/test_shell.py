@@ -7,7 +7,7 @@ import re
 import pytest
 
 from deployer.host import LocalHost
-from deployer.node import Env, Node
+from deployer.node import Env, Node, ParallelNode
 from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
 from shell_session import Session
@@ -42,6 +42,8 @@ def session():
         (["cd web:second"], "Tree.web[1]"),
         (["cd web :0"], "Tree.web[0]"),
         (["cd web[1].logs"], "Tree.web[1].logs"),
+        (["cd web:second.logs"], "Tree.web[1].logs"),
+        (["cd web", "cd :1.logs"], "Tree.web[1].logs"),
         (["cd web", "cd :first", "cd logs"], "Tree.web[0].logs"),
         (["cd 'git'"], "Tree.git"),
         (["cd web/logs", "cd ../.."], "Tree"),
@@ -64,6 +66,9 @@ def test_cd_goes_somewhere(session, lines, place):
         ("cd hello", "'hello' is an action of Tree, and no node"),
         ("cd web :third", "Tree.web has no cell 'third'; it has first, second."),
         ("cd web :secnd", "Did you mean 'second'?"),
+        ("cd web:secnd.logs", "no cell 'secnd.logs'; it has first, second. Did you mean 'second'?"),
+        ("cd web:second.lgs", "Tree.web[1] has no node or action 'lgs'. Did you mean 'logs'?"),
+        ("cd web:second.", "'web:second.' is not the name of a node: one is missing beside a dot"),
         ("cd :first", "Tree is not an array, so it has no cell 'first'"),
         ("pwd now", "pwd takes no arguments"),
         ("helo", "Did you mean 'hello'"),
@@ -282,6 +287,26 @@ def test_an_action_cannot_end_the_shell(session):
     assert session.status == 1
 
 
+def test_the_name_of_a_cell_may_have_dots():
+    class Dotted(Node):
+        class web(ParallelNode.Array):
+            class Hosts:
+                host = (
+                    type("short", (LocalHost,), {"slug": "web1"}),
+                    type("long", (LocalHost,), {"slug": "web1.example.com"}),
+                )
+
+            class logs(Node):
+                def show(self):
+                    return "logs of " + self.host.slug
+
+    session = Session(Dotted)
+    assert session.run("web:web1.example.com.logs.show") == "logs of web1.example.com\n"
+    assert session.run("web:web1.logs.show") == "logs of web1\n"
+    assert session.complete("web:web1.example.com.l") == ["web:web1.example.com.logs "]
+    assert sorted(session.complete("web:web1.")) == ["web:web1.example.com ", "web:web1.logs "]
+
+
 # Completing
 
 
@@ -294,6 +319,8 @@ def test_an_action_cannot_end_the_shell(session):
         ("cd web ", ["logs ", ":first ", ":second "]),
         ("cd web :s", [":second "]),
         ("cd web.l", ["web.logs "]),
+        ("cd web:second.", ["web:second.logs "]),
+        ("web:second.logs.s", ["web:second.logs.show "]),
         ("cd _", ["_hidden "]),
         ("cd .", [".. "]),
         ("cd nowhere ", []),

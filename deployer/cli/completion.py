@@ -31,6 +31,8 @@ class Candidate(NamedTuple):
     is_final: bool = True
     #: The colour that it is shown in, as termcolor calls it; empty for none.
     colour: str = ""
+    #: Whether it is shown, and not put in, where there is nothing else and none of it is typed.
+    is_hint: bool = False
 
 
 class Completion(NamedTuple):
@@ -45,6 +47,8 @@ class Completion(NamedTuple):
     append: str = " "
     #: The colour of ``display``, as termcolor calls it; empty for none.
     colour: str = ""
+    #: Whether it is shown, and not put in, where there is nothing else.
+    is_hint: bool = False
 
 
 #: Returns the completions for a line and the position of the cursor in it.
@@ -131,4 +135,5 @@ def _make(candidate: Candidate, current: Token, style: str) -> Completion:
         help=candidate.help,
         append=(closing if candidate.is_final else "") + (" " if candidate.is_final else ""),
         colour=candidate.colour,
+        is_hint=candidate.is_hint and not current.text,
     )

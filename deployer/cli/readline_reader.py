@@ -116,12 +116,17 @@ class ReadlineReader:
         readline.parse_and_bind("set enable-bracketed-paste on")
         readline.set_completion_display_matches_hook(self._display_matches)
 
-    def _get_completion(self, _word: str, number: int) -> str | None:
+    def _get_completion(self, word: str, number: int) -> str | None:
         # Called by readline for one match after another. What is raised here would vanish.
         try:
             if number == 0:
                 self._completions = self._find_completions()
             if number == len(self._completions):
+                # Of two that have but the line so far in common, readline puts in neither, and
+                # shows what there is.
+                is_hint = number == 1 and self._completions[0].is_hint and not self._is_libedit
+                return word if is_hint else None
+            if number > len(self._completions):
                 return None
             completion = self._completions[number]
             before = readline.get_line_buffer()[: completion.start]

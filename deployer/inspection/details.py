@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..node.base import Node
-from ..node.decorators import is_isolated_later, needs_one_cell
+from ..node.decorators import get_marks
 from ..node.descriptors import NodeAttribute, RequiredProperty, find_attribute
 from ..utils.string_utils import tidy_path
 from .description import ActionDescription, NodeDescription, describe_action, describe_node
@@ -68,6 +68,10 @@ class ActionDetails(NamedTuple):
     runs: str
     #: The names of the cells it could run in, where there are any.
     cells: tuple[str, ...]
+    #: The sizes of the batches of cells that it runs in; the last holds for all that is left.
+    batches: tuple[int | str, ...]
+    #: Whether its author says that it changes nothing.
+    changes_nothing: bool
 
 
 class PropertyDetails(NamedTuple):
@@ -127,11 +131,15 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
         each.name for each in inspector.get_actions() if original in (each.name, each.alias_of)
     ]
     cells = tuple(clean(cell.name) for cell in inspector.iter_isolations() if cell.identifier)
-    runs = "in-each-cell"
-    if inspector.is_isolated() or is_isolated_later(function):
+    marks = get_marks(function)
+    batches: tuple[int | str, ...] = ()
+    if inspector.is_isolated() or marks.is_isolated_later:
         runs = "once"
-    elif needs_one_cell(function):
+    elif marks.needs_one_cell:
         runs = "in-one-cell"
+    else:
+        runs = "in-each-cell"
+        batches = marks.batches.batches if marks.batches is not None else ()
     return ActionDetails(
         kind="action",
         about=describe_action(action),
@@ -142,6 +150,8 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
         aliases=tuple(clean(each) for each in names if each != name),
         runs=runs,
         cells=() if runs == "once" else cells,
+        batches=batches,
+        changes_nothing=marks.changes_nothing,
     )
 
 

@@ -10,7 +10,7 @@ from ..exceptions import NodeUsageError, NoSuchCell
 from ..groups import Group
 from ..node.action import Action, EnvAction
 from ..node.base import Node
-from ..node.decorators import suppresses_result
+from ..node.decorators import get_marks
 from ..node.descriptors import (
     ActionDescriptor,
     ChildNodeDescriptor,
@@ -165,7 +165,7 @@ class Inspector:
 
     def suppress_result_for_action(self, name: str) -> bool:
         """Return whether the shell shows nothing of what an action returns."""
-        return suppresses_result(self._get(ActionDescriptor, name).value)
+        return get_marks(self._get(ActionDescriptor, name).value).suppresses_result
 
     # Where it is
 

@@ -12,16 +12,17 @@ from ..exceptions import ActionException
 from ..pseudo_terminal import write_text
 from ..secret import redact
 from ..utils.colours import paint, shows_colours
+from ..utils.string_utils import first_line
 from .base import Logger
 
 if TYPE_CHECKING:
     from .entries import Entry, FileEntry, ForkEntry, GroupEntry, RunEntry
 
-__all__ = ["DefaultLogger", "IndentedDefaultLogger"]
+__all__ = ["DefaultLogger", "IndentedDefaultLogger", "MessageLogger"]
 
 
-class DefaultLogger(Logger):
-    """Print every command and file under the name of its host, and whatever fails.
+class MessageLogger(Logger):
+    """Print what nodes say, such as what they have changed, and nothing else.
 
     :param stream: where to; the process's stderr when not given. Colours are used on a terminal.
     """
@@ -30,9 +31,38 @@ class DefaultLogger(Logger):
         self._stream = stream
         self._lock = threading.Lock()
 
+    def log_message(self, text: str) -> None:
+        """Print the text."""
+        self._print(text)
+
+    def make_remote(self) -> Callable[[], Logger] | None:
+        """Return what makes one for another process, if this one prints to stderr."""
+        return type(self) if self._stream is None else None
+
+    def _print(self, text: str) -> None:
+        # One write a line, so that lines of several threads stay whole.
+        with self._lock:
+            write_text(self._get_stream(), self._indented(text) + "\n")
+
+    def _indented(self, text: str) -> str:
+        return text
+
+    def _get_stream(self) -> TextIO:
+        return self._stream if self._stream is not None else printing.get_log_stream()
+
+
+class DefaultLogger(MessageLogger):
+    """Print every command and file under the name of its host, and whatever fails.
+
+    Of a command with several lines, only the first one is printed.
+    """
+
+    _shows_all_lines = False
+
     def start_run(self, entry: RunEntry) -> None:
         """Print the command."""
-        self._print(self._host(entry.host) + self._bold(describe(entry)))
+        text = describe(entry, all_lines=self._shows_all_lines)
+        self._print(self._host(entry.host) + self._bold(text))
 
     def end_run(self, entry: RunEntry) -> None:
         """Print how it ended, if it failed."""
@@ -52,25 +82,6 @@ class DefaultLogger(Logger):
         """Print the exception's type and message."""
         self._print(self._red(describe_error(error)))
 
-    def log_message(self, text: str) -> None:
-        """Print the text."""
-        self._print(text)
-
-    def make_remote(self) -> Callable[[], Logger] | None:
-        """Return what makes one for another process, if this one prints to stderr."""
-        return DefaultLogger if self._stream is None else None
-
-    def _print(self, text: str) -> None:
-        # One write a line, so that lines of several threads stay whole.
-        with self._lock:
-            write_text(self._get_stream(), self._indented(text) + "\n")
-
-    def _indented(self, text: str) -> str:
-        return text
-
-    def _get_stream(self) -> TextIO:
-        return self._stream if self._stream is not None else printing.get_log_stream()
-
     def _colour(self, text: str, colour: str | None, bold: bool = False) -> str:
         return paint(text, colour, enabled=shows_colours(self._get_stream()), bold=bold)
 
@@ -88,7 +99,12 @@ class DefaultLogger(Logger):
 
 
 class IndentedDefaultLogger(DefaultLogger):
-    """Print the calls of actions too, and indent what happens in them."""
+    """Print the calls of actions too, and indent what happens in them.
+
+    Commands are printed whole.
+    """
+
+    _shows_all_lines = True
 
     def __init__(self, stream: TextIO | None = None, indentation: str = "  ") -> None:
         super().__init__(stream)
@@ -129,14 +145,18 @@ def _make_indented(stream: TextIO | None, indentation: str, depth: int) -> Inden
     return logger
 
 
-def describe(entry: Entry) -> str:
-    """Say in a line what an entry is about, without its host."""
+def describe(entry: Entry, all_lines: bool = True) -> str:
+    """Say what an entry is about, without its host.
+
+    :param all_lines: False for the first line of a command, and how many there are besides.
+    """
     from .entries import FileEntry, ForkEntry, GroupEntry, RunEntry
 
     match entry:
         case RunEntry():
             sudo = "sudo " + (f"-u {entry.user} " if entry.user else "") if entry.use_sudo else ""
-            return f"$ {sudo}{entry.command}{_sandboxed(entry.sandbox)}"
+            command = entry.command if all_lines else first_line(entry.command)
+            return f"$ {sudo}{command}{_sandboxed(entry.sandbox)}"
         case FileEntry():
             sudo = "sudo " if entry.use_sudo else ""
             return f"{sudo}open {entry.path} ({entry.mode}){_sandboxed(entry.sandbox)}"

@@ -2,7 +2,14 @@
 
 from .action import Action, EnvAction, ParallelActionResult, UnboundAction
 from .base import Node, ParallelNode, SimpleNode
-from .decorators import alias, dont_isolate_yet, isolate_one_only, serial, suppress_action_result
+from .decorators import (
+    alias,
+    changes_nothing,
+    dont_isolate_yet,
+    isolate_one_only,
+    serial,
+    suppress_action_result,
+)
 from .descriptors import required_property
 from .env import Env
 from .isolation import Isolation, IsolationIdentifierType, iter_isolations
@@ -26,6 +33,7 @@ __all__ = [
     "SimpleNode",
     "UnboundAction",
     "alias",
+    "changes_nothing",
     "dont_isolate_yet",
     "isolate_one_only",
     "iter_isolations",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -14,7 +16,7 @@ from ..exceptions import (
     NodeUsageError,
     ParallelActionException,
 )
-from .decorators import get_batches, is_isolated_later, needs_one_cell, suppresses_result
+from .decorators import get_marks
 from .isolation import (
     explain_lack_of_hosts,
     get_cell_hosts,
@@ -32,9 +34,17 @@ if TYPE_CHECKING:
     from .base import Node
     from .env import Env
 
-__all__ = ["Action", "EnvAction", "ParallelActionResult", "UnboundAction"]
+__all__ = ["Action", "EnvAction", "ParallelActionResult", "UnboundAction", "noting_skipped"]
 
 T = TypeVar("T")
+
+
+class _InThread(threading.local):
+    #: The failures that a person has skipped, where somebody wants to know of them.
+    skipped: list[ExecCommandFailed] | None = None
+
+
+_in_thread = _InThread()
 
 
 class _Wrapper:
@@ -67,6 +77,10 @@ class UnboundAction(_Wrapper):
     def __repr__(self) -> str:
         return f"<Unbound Action {self.name}>"
 
+    def _node_with_function(self, change: Callable[[Any], Any]) -> UnboundAction:
+        """Return the action with another function: what its class has stays as it is."""
+        return UnboundAction(self.name, change(self.function))
+
 
 class Action(_Wrapper):
     """An action of a bare node: it can be looked at, and run in an Env only."""
@@ -95,7 +109,12 @@ class Action(_Wrapper):
     @property
     def suppress_result(self) -> bool:
         """Whether the shell shows nothing of what it returns."""
-        return suppresses_result(self.function)
+        return get_marks(self.function).suppresses_result
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether its author says that it changes nothing."""
+        return get_marks(self.function).changes_nothing
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NodeUsageError(
@@ -150,11 +169,16 @@ class EnvAction(_Wrapper):
         """Whether the shell shows nothing of what it returns."""
         return self.action.suppress_result
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether its author says that it changes nothing."""
+        return self.action.changes_nothing
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        function = self.action.function
-        if self.node._node_is_isolated or is_isolated_later(function):
+        marks = get_marks(self.action.function)
+        if self.node._node_is_isolated or marks.is_isolated_later:
             return self._run(args, kwargs)
-        if needs_one_cell(function):
+        if marks.needs_one_cell:
             return self._in(self._choose_cell())._run(args, kwargs)
         return self._run_in_cells(args, kwargs)
 
@@ -187,6 +211,8 @@ class EnvAction(_Wrapper):
                         case _GoOn.RETRY:
                             continue
                         case _GoOn.SKIP:
+                            if _in_thread.skipped is not None:
+                                _in_thread.skipped.append(error)
                             return None
                     raise _failure(error) from error
                 except Exception as error:
@@ -223,7 +249,7 @@ class EnvAction(_Wrapper):
 
     def _get_options(self) -> RunOptions:
         options = self._env._node_options
-        serial = get_batches(self.action.function)
+        serial = get_marks(self.action.function).batches
         if serial is None or options.batches:
             return options
         failures = options.max_failures
@@ -345,6 +371,19 @@ class _GoOn(Enum):
     RETRY = "Retry"
     SKIP = "Skip"
     ABORT = "Abort"
+
+
+@contextmanager
+def noting_skipped() -> Iterator[list[ExecCommandFailed]]:
+    """Give a list of the failures that a person skips within the ``with`` block, in its thread."""
+    outer, _in_thread.skipped = _in_thread.skipped, []
+    skipped = _in_thread.skipped
+    try:
+        yield skipped
+    finally:
+        _in_thread.skipped = outer
+        if outer is not None:
+            outer += skipped
 
 
 def _failure(error: Exception) -> ActionException:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..exceptions import NodeUsageError
 from .action import Action, EnvAction, ParallelActionResult, UnboundAction
-from .decorators import alias, dont_isolate_yet, isolate_one_only, suppress_action_result
+from .decorators import (
+    alias,
+    changes_nothing,
+    dont_isolate_yet,
+    isolate_one_only,
+    suppress_action_result,
+)
 from .descriptors import ChildNodeDescriptor, required_property
 from .isolation import (
     IsolationIdentifierType,
@@ -45,6 +51,7 @@ __all__ = [
     "SimpleNode",
     "UnboundAction",
     "alias",
+    "changes_nothing",
     "dont_isolate_yet",
     "isolate_one_only",
     "iter_isolations",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from ..exceptions import NodeDefinitionError
 from ..host_container import parse_hosts
 from ..query import Query
-from ..utils.classes import derive
+from ..utils.classes import copy_function, derive
 from ..utils.spelling import find_nearest
 from .action import UnboundAction
-from .decorators import get_aliases
+from .decorators import get_marks
 from .descriptors import (
     ActionDescriptor,
     ChildNodeDescriptor,
@@ -215,13 +215,7 @@ def _move_super(value: Any, cell: types.CellType) -> Any:
         return value
     cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
     closure = tuple(cell if variable == "__class__" else own for variable, own in cells)
-    moved = types.FunctionType(
-        value.__code__, value.__globals__, value.__name__, value.__defaults__, closure
-    )
-    moved.__kwdefaults__ = value.__kwdefaults__
-    functools.update_wrapper(moved, value)
-    del moved.__wrapped__  # type: ignore[attr-defined]
-    return moved
+    return copy_function(value, closure)
 
 
 def _find_child(name: str, base: NodeBase, target: str, changes: Mapping[str, Any]) -> NodeBase:
@@ -333,7 +327,7 @@ def _wrap_function(
         if isinstance(value, ActionDescriptor) and value.alias_of == name
     ]
     wrapped = {name: ActionDescriptor(name, function)}
-    for alias in (*inherited, *get_aliases(function)):
+    for alias in (*inherited, *get_marks(function).aliases):
         wrapped[alias] = ActionDescriptor(alias, function, alias_of=name)
     return wrapped
 

@@ -50,6 +50,9 @@ def parse_arguments(program: str, root: type[Node], words: Sequence[str]) -> Any
     arguments = _CommandParser(program, name, spec).parse([*before, *given])
     arguments.command, arguments.words, arguments.given = name, others, [*before, *given]
     _check_words(name, spec, others)
+    # Who has written `--` before the action has said that what follows is no option.
+    if spec.words == "action" and [*given, *others] == after:
+        _check_behind_action(name, spec, given, others)
     return arguments
 
 
@@ -105,6 +108,44 @@ def _check_words(name: str, spec: CommandSpec, words: Sequence[str]) -> None:
             f"{name} takes one {metavar}, and was given {len(words)}: {' '.join(words)}; the names "
             "in a path are joined by dots"
         )
+
+
+def _check_behind_action(
+    name: str, spec: CommandSpec, given: Sequence[str], words: Sequence[str]
+) -> None:
+    """Refuse options of the command among what is for the action, which would take them as values.
+
+    Somebody who adds ``--sandbox`` to a line wants nothing to be run.
+    """
+    options = {name: option for option in (*spec.options, *GLOBAL_OPTIONS) for name in option.names}
+    found: list[str] = []
+    moved: list[str] = []
+    others = [*words[:1]]
+    rest = iter(words[1:])
+    for word in rest:
+        if word == "--":
+            others += [word, *rest]
+            break
+        option_name, equals, _ = word.partition("=")
+        option = options.get(option_name)
+        if option is None or (equals and not (option.metavar and word.startswith("--"))):
+            others.append(word)
+            continue
+        found.append(word)
+        moved += [word, *itertools.islice(rest, int(bool(option.metavar and not equals)))]
+    if not found:
+        return
+    import shlex
+
+    if found[0] in ("-h", "--help"):
+        advice = f"explains {name}; inspect ACTION explains an action"
+    else:
+        advice = f"stands before the action: {shlex.join([name, *given, *moved, *others])}"
+    literal = shlex.join([name, *given, "--", *words])
+    raise WrongUse(
+        f"{found[0]} {advice}. As an argument, write NAME={found[0]}, or -- before the action: "
+        f"{literal}"
+    )
 
 
 def _refuse_command(program: str, root: type[Node], name: str, after: Sequence[str]) -> NoReturn:

@@ -71,6 +71,11 @@ def _make_logger(line: CommandLine) -> LoggerInterface:
         from ..loggers.default import DefaultLogger
 
         logger.attach(DefaultLogger())
+    elif line.arguments.sandbox:
+        # What would be changed is what a sandbox is for.
+        from ..loggers.default import MessageLogger
+
+        logger.attach(MessageLogger())
     if line.arguments.log is not None:
         from .log_file import LogFile
 
@@ -113,7 +118,8 @@ def _make_rerun(line: CommandLine) -> Callable[[str], str] | None:
         options = [*_to_repeat(line.arguments.given), "--hosts", hosts]
         if command == "exec":
             return shlex.join([line.program, command, *options, words[0], "--", *words[1:]])
-        end = ["--"] if words[0].startswith("-") else []
+        # Behind the action, what looks like an option would be refused.
+        end = ["--"] if any(word.startswith("-") for word in words) else []
         return shlex.join([line.program, command, *options, *end, *words])
 
     return make_rerun

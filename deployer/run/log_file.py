@@ -27,6 +27,8 @@ class LogFile(DefaultLogger):
     :raises WrongUse: when it cannot be written.
     """
 
+    _shows_all_lines = True
+
     def __init__(self, path: str) -> None:
         # For other processes, which may be elsewhere.
         self._path = full_path(path)

@@ -19,7 +19,7 @@ from .builtins import BUILTINS
 from .display import describe_usage, get_node_doc, get_summary
 from .execution import get_action
 from .hooks import list_hook_values
-from .navigation import NotFound, Target, find_node, find_target
+from .navigation import NotFound, Target, find_cell, find_node, find_target
 
 if TYPE_CHECKING:
     from ..node import Env
@@ -103,18 +103,25 @@ def list_members(node: Env, words: Sequence[str], word: str) -> Iterator[Candida
 def list_nodes(
     node: Env, words: Sequence[str], word: str, with_actions: bool = False
 ) -> Iterator[Candidate]:
-    """Return the nodes below the one that words lead to, and the cells of that."""
+    """Return the nodes below the one that words lead to, and the cells of that.
+
+    :param with_actions: the actions, too.
+    """
     outer, word = _split_at_slash(word)
     words = [*words, outer] if outer else words
     way, dot, beginning = word.rpartition(".")
     if word.startswith(".") and not way:
         yield Candidate(f"{outer}..", "the parent node")
         way, dot, beginning = "", "", word
-    names, colon, _ = word.partition(":")
+    names, colon, cell = word.partition(":")
     try:
         if colon:
             owner = find_node(node, [*words, *([names] if names else [])])
             yield from _list_cells(owner, outer + names)
+            node, rest = find_cell(owner, cell)
+            before = outer + word.removesuffix(rest or "")
+            for each in list_nodes(node, (), rest, with_actions) if rest is not None else ():
+                yield each._replace(value=before + each.value)
             return
         node = find_node(node, [*words, *([way] if way else [])])
     except NotFound:
@@ -188,7 +195,8 @@ def _list_arguments(target: Target, word: str) -> Iterator[Candidate]:
         if parameter.is_keyword:
             default = show_as_typed(parameter.default) or "empty"
             help = f"{default} if not given" if parameter.has_default else "required"
-            yield Candidate(f"{parameter.name}=", help, is_final=False)
+            # Put in by itself, it would be run without a value.
+            yield Candidate(f"{parameter.name}=", help, is_final=False, is_hint=True)
 
 
 def _list_values(

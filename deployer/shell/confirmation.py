@@ -15,9 +15,10 @@ __all__ = ["confirm"]
 
 
 def confirm(env: Env, what: str) -> None:
-    """Have a person type the name of a node before something runs on it, where its group asks so.
+    """Have a person type a name before something runs on a node, where its group asks so.
 
-    In a sandbox nothing runs, so nothing is asked.
+    It is the name of the outermost node of the group, such as ``production``, also for a node deep
+    in it. In a sandbox nothing runs, so nothing is asked.
 
     :param what: what is about to be run there: an action's name, or a command.
     :raises Declined: when something else is typed.
@@ -30,7 +31,7 @@ def confirm(env: Env, what: str) -> None:
     # Imported here: hardly anything asks.
     from ..utils.folding import fold
 
-    path, name = inspector.get_full_name(), inspector.get_name()
+    path, name = inspector.get_full_name(), _find_first_name(inspector)
     hosts = list_hosts(env)
     console = env.console
     if not console.is_interactive:
@@ -43,3 +44,15 @@ def confirm(env: Env, what: str) -> None:
     answer = console.input(f"Type {name} to go on, anything else to stop", default="")
     if answer != name:
         raise Declined(f"{what} was not run on {path}: {name} was not typed")
+
+
+def _find_first_name(inspector: Inspector) -> str:
+    """Return the name of the outermost node around one that is in the same group throughout."""
+    group = inspector.get_group()
+    while (parent := inspector.get_parent()) is not None:
+        outer = Inspector(parent)
+        if outer.get_group() is not group:
+            break
+        inspector = outer
+    # A cell goes by the name of its array, which is easier to type.
+    return inspector.get_name().partition("[")[0]

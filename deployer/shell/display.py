@@ -101,11 +101,12 @@ def describe_result(value: Any) -> str:
         case ParallelActionResult():
             results = {Isolation((), c).name: describe_result(v) for c, v in value.items()}
             from ..utils.folding import fold
+            from ..utils.string_utils import under_name
             from ..utils.transcript import group_equal
 
             # What many cells returned alike stands there once.
             grouped = group_equal({name: text for name, text in results.items() if text})
-            return "\n".join(f"{fold(names)}: {text}" for names, text in grouped)
+            return "\n".join(under_name(fold(names), text) for names, text in grouped)
     if _says_how_it_reads(value):
         return str(value)
     if type(value) in (list, tuple) and value and all(map(_says_how_it_reads, value)):

@@ -106,7 +106,7 @@ def attempt(function: Callable[[], Any]) -> Outcome:
 def execute_command(env: Env, command: str, use_sudo: bool = False) -> None:
     """Run a command on all hosts of a node, of whatever role, and show it as runs are to be shown.
 
-    Raises NodeUsageError where there are none, and what went wrong: on several hosts, a
+    Raises NoHosts where there are none, and what went wrong: on several hosts, a
     ParallelActionException by their names.
     """
     # Imported here: most sessions run actions only.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..inspection import Inspector
 from ..inspection.hooks import HOOK_PREFIX
-from ..node import Env
+from ..node import Env, ParallelActionResult
 from ..utils.signatures import read_parameters
 
 __all__ = ["list_hook_values"]
@@ -16,7 +16,8 @@ def list_hook_values(node: Env, parameter: str, text: str) -> Iterator[tuple[str
     """Return what a node says that a parameter can be, each with its help; None if it says nothing.
 
     ``def complete_branch(self, text)``, or without ``text``, returns texts, pairs of a text and its
-    help, or a mapping from texts to their help. It runs without a terminal, and nobody is told what
+    help, or a mapping from texts to their help; of what an array returned, it is what any of its
+    cells did. It runs without a terminal, and nobody is told what
     it runs on hosts; what it raises is raised.
 
     :param text: what is typed of it so far.
@@ -38,6 +39,9 @@ def list_hook_values(node: Env, parameter: str, text: str) -> Iterator[tuple[str
 
 
 def _as_pairs(found: object) -> Iterator[tuple[str, str]]:
+    if isinstance(found, ParallelActionResult):
+        yield from {value: help for each in found for value, help in _as_pairs(each)}.items()
+        return
     if isinstance(found, Mapping):
         found = found.items()
     if not isinstance(found, Iterable) or isinstance(found, str):

@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from ..exceptions import NodeUsageError
 from ..inspection import Inspector
-from ..node.isolation import get_roles
+from ..node.isolation import explain_lack_of_hosts, get_roles
 from ..utils.spelling import find_nearest
 
 if TYPE_CHECKING:
+    from ..host import Host
     from ..node import Env
     from ..utils.folding import NamePattern
 
-__all__ = ["check_has_hosts", "check_hosts", "list_hosts"]
+__all__ = [
+    "NoHosts",
+    "check_chosen_hosts",
+    "check_has_hosts",
+    "check_hosts",
+    "list_hosts",
+    "show_pattern",
+]
+
+# Of the nodes that have hosts, so many are named.
+_FEW = 3
+
+
+class NoHosts(NodeUsageError):
+    """A node has no hosts to run something on."""
 
 
 def list_hosts(env: Env) -> list[str]:
     """Return the slugs of the hosts that a node runs on, each once, in order."""
     # What has no options runs everywhere, and to ask for them takes its time.
     if env._node_given_options is None:
-        roles = get_roles(env._node_bare)
-    else:
-        roles = dict(env._node_select_hosts())
-    return [host.slug for host in dict.fromkeys(host for hosts in roles.values() for host in hosts)]
+        return _list_all_hosts(env)
+    return _list_slugs(env._node_select_hosts())
+
+
+def show_pattern(pattern: NamePattern) -> str:
+    """Return which hosts are chosen, as it was typed."""
+    return ",".join(item.text for item in pattern.items)
 
 
 def check_has_hosts(env: Env) -> None:
-    """Raise NodeUsageError when a node has no hosts to run on."""
-    if not list_hosts(env):
-        raise NodeUsageError(f"{Inspector(env).get_full_name()} has no hosts to run a command on")
+    """Raise NoHosts when a node has no hosts to run on.
+
+    It says which nodes below it have some.
+    """
+    if list_hosts(env):
+        return
+    if hosts := _list_all_hosts(env):
+        _report_none_chosen(env, hosts)
+    names = list(itertools.islice(_list_nodes_with_hosts(env), _FEW + 1))
+    path = Inspector(env).get_full_name()
+    if not names:
+        raise NoHosts(f"{path} has no hosts: {explain_lack_of_hosts(env._node_bare)}")
+    verb = "has" if len(names) == 1 else "have"
+    if len(names) > _FEW:
+        some = f"{', '.join(names[:_FEW])}, …"
+    else:
+        some = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    raise NoHosts(f"{path} has no hosts of its own; {some} {verb} some")
+
+
+def check_chosen_hosts(env: Env) -> None:
+    """Raise NoHosts when a node has hosts, and none was chosen of these and of those below.
+
+    An action may well run on the latter only.
+    """
+    options = env._node_given_options
+    if options is None or options.hosts is None:
+        return
+    hosts = _list_all_hosts(env)
+    if hosts and not any(map(options.hosts.matches, _list_names(env))):
+        _report_none_chosen(env, hosts)
 
 
 def check_hosts(root: Env, pattern: NamePattern) -> None:
@@ -42,6 +89,35 @@ def check_hosts(root: Env, pattern: NamePattern) -> None:
         raise NodeUsageError(
             f"no host of {Inspector(root).get_full_name()} goes by {wanted!r}{advice}"
         )
+
+
+def _report_none_chosen(env: Env, hosts: Sequence[str]) -> NoReturn:
+    from ..utils.folding import fold
+
+    pattern = env._node_options.hosts
+    assert pattern is not None
+    raise NoHosts(
+        f"none of the hosts of {Inspector(env).get_full_name()} ({fold(hosts)}) is among "
+        f"--hosts {show_pattern(pattern)}"
+    )
+
+
+def _list_all_hosts(env: Env) -> list[str]:
+    """Return the slugs of a node's hosts, also where it runs on some of them only."""
+    return _list_slugs(get_roles(env._node_bare))
+
+
+def _list_slugs(roles: Mapping[str, Iterable[type[Host]]]) -> list[str]:
+    return [host.slug for host in dict.fromkeys(host for hosts in roles.values() for host in hosts)]
+
+
+def _list_nodes_with_hosts(env: Env) -> Iterator[str]:
+    """Give the paths of the nodes below one that have hosts; of these, not what is below."""
+    for child in Inspector(env).get_childnodes(include_private=False, skip_broken=True):
+        if _list_all_hosts(child):
+            yield ".".join(Inspector(child).get_path()[1:])
+        else:
+            yield from _list_nodes_with_hosts(child)
 
 
 def _list_names(env: Env) -> Iterator[str]:

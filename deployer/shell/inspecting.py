@@ -93,7 +93,10 @@ def _show_action(details: ActionDetails, style: Style) -> list[str]:
         "in-one-cell": "in one of the cells",
         "in-each-cell": "in each cell",
     }[details.runs]
-    cells = f": {fold_names(details.cells)} ({len(details.cells)})" if details.cells else ""
+    if details.batches:
+        runs += f", in batches of {', then '.join(map(str, details.batches))}"
+    if details.cells:
+        runs += f": {fold_names(details.cells)} ({len(details.cells)})"
     return [
         style.paint(f"Action {details.path}", bold=True),
         *_show_facts(
@@ -101,7 +104,8 @@ def _show_action(details: ActionDetails, style: Style) -> list[str]:
             ("also", ", ".join(details.aliases)),
             ("class", details.defined_in),
             ("file", _show_place(details.place)),
-            ("runs", runs + cells),
+            ("runs", runs),
+            ("changes", "nothing, says its author" if details.changes_nothing else ""),
             style=style,
         ),
         *_show_doc(details.doc),

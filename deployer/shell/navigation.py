@@ -19,6 +19,7 @@ __all__ = [
     "DEFAULT_ACTION",
     "NotFound",
     "Target",
+    "find_cell",
     "find_elsewhere",
     "find_node",
     "find_target",
@@ -60,15 +61,17 @@ def make_command(program: str, target: Target, hosts: str) -> str:
     if target.action_name not in (None, DEFAULT_ACTION):
         names.append(target.action_name)
     arguments = [token.text for token in target.arguments]
-    return shlex.join([program, "run", "--hosts", hosts, ".".join(names), *arguments])
+    # Behind the action, what looks like an option of ``run`` would be refused.
+    end = ["--"] if any(text.startswith("-") for text in arguments) else []
+    return shlex.join([program, "run", "--hosts", hosts, *end, ".".join(names), *arguments])
 
 
 def find_node(node: Env, words: Sequence[str]) -> Env:
     """Follow words from a node; raise NotFound, which says where the way ends.
 
     A word is the name of a child node, several of them joined by dots, ``..``, ``.``, ``/``, or
-    ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host``, or
-    ``web[0]`` by its index). Slashes join words, as in ``../..`` and ``/prod/web``.
+    ``:host`` for one cell of a parallel node, which may also stand after a name (``web:host.logs``,
+    or ``web[0].logs`` by its index). Slashes join words, as in ``../..`` and ``/prod/web``.
     """
     for word in words:
         for part in split_slashes(word):
@@ -112,6 +115,34 @@ def find_target(node: Env, words: Sequence[Token]) -> Target:
     return Target(node, DEFAULT_ACTION if Inspector(node).is_callable() else None)
 
 
+def find_cell(node: Env, text: str) -> tuple[Env, str | None]:
+    """Return the cell of an array that a text begins with, and what follows behind a dot.
+
+    Names of hosts have dots themselves: the longest that there is counts. None follows where the
+    text is the name of a cell. Raises NotFound where it begins with none.
+    """
+    inspector = Inspector(node)
+    cells: dict[str, Env] = {}
+    names: list[str] = []
+    for isolation in inspector.iter_isolations():
+        if isolation.identifier:
+            names.append(isolation.name)
+            cells.setdefault(isolation.name, isolation.node)
+            cells.setdefault(",".join(map(str, isolation.identifier)), isolation.node)
+    name, rest = text, None
+    while name not in cells and "." in name:
+        name, _, last = name.rpartition(".")
+        rest = last if rest is None else f"{last}.{rest}"
+    if name in cells:
+        return cells[name], rest
+    path = inspector.get_full_name()
+    if not names:
+        raise NotFound(f"{path} is not an array, so it has no cell {text!r}")
+    # Where the name was to end is not known.
+    advice = did_you_mean(text, names) or did_you_mean(name, names)
+    raise NotFound(f"{path} has no cell {text!r}; it has {', '.join(names)}.{advice}")
+
+
 def find_elsewhere(node: Env, name: str) -> list[str]:
     """Return where else in the tree there is a node or an action of a name, as words to type.
 
@@ -143,24 +174,26 @@ def _try_node(node: Env, word: str) -> Env | None:
 
 def _step(node: Env, word: str) -> Env:
     match word:
+        case "" | ".":
+            return node
         case "/":
             root: Env = Inspector(node).get_root()
             return root
-        case ".":
-            return node
         case "..":
             parent: Env | None = Inspector(node).get_parent()
             return node if parent is None else parent
-    # What follows a colon is the name of a host, and may have dots itself.
-    names, colon, cell = word.partition(":")
-    for name in names.split(".") if names else []:
-        # As paths are shown: web[0].
-        child, bracket, index = name.removesuffix("]").partition("[")
-        if not name:
-            raise NotFound(f"{word!r} is not the name of a node: one is missing beside a dot")
-        node = _get_child(node, child) if child else node
-        node = _get_cell(node, index) if bracket else node
-    return _get_cell(node, cell) if colon else node
+    rest: str | None = word
+    while rest is not None:
+        names, colon, cell = rest.partition(":")
+        for name in names.split(".") if names or not colon else []:
+            # As paths are shown: web[0].
+            child, bracket, index = name.removesuffix("]").partition("[")
+            if not name:
+                raise NotFound(f"{word!r} is not the name of a node: one is missing beside a dot")
+            node = _get_child(node, child) if child else node
+            node = find_cell(node, index)[0] if bracket else node
+        node, rest = find_cell(node, cell) if colon else (node, None)
+    return node
 
 
 def _get_child(node: Env, name: str) -> Env:
@@ -182,19 +215,3 @@ def _get_child(node: Env, name: str) -> Env:
         more = ", …" if len(known) > _MANY else ""
         advice = f" It has {', '.join(known[:_MANY])}{more}."
     raise NotFound(f"{inspector.get_full_name()} has no node or action {name!r}.{advice}", name)
-
-
-def _get_cell(node: Env, cell: str) -> Env:
-    inspector = Inspector(node)
-    cells = list(inspector.iter_isolations())
-    for isolation in cells:
-        if cell in (isolation.name, ",".join(map(str, isolation.identifier))) and cell:
-            isolated: Env = isolation.node
-            return isolated
-    names = [isolation.name for isolation in cells if isolation.identifier]
-    if not names:
-        raise NotFound(f"{inspector.get_full_name()} is not an array, so it has no cell {cell!r}")
-    raise NotFound(
-        f"{inspector.get_full_name()} has no cell {cell!r}; it has {', '.join(names)}."
-        f"{did_you_mean(cell, names)}"
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..parallel.choices import OUTPUTS
+from .hosts import check_hosts, show_pattern
 from .values import find_converter
 
 if TYPE_CHECKING:
@@ -50,13 +51,12 @@ def _change_options(shell: DeploymentShell, **changes: Any) -> None:
 
 def _get_hosts(shell: DeploymentShell) -> str:
     pattern = shell.state.node._node_options.hosts
-    return _ALL if pattern is None else ",".join(item.text for item in pattern.items)
+    return _ALL if pattern is None else show_pattern(pattern)
 
 
 def _set_hosts(shell: DeploymentShell, text: str) -> None:
     from ..inspection import Inspector
     from ..utils.folding import parse
-    from .hosts import check_hosts
 
     pattern = None if text == _ALL else parse(text)
     if pattern is not None:

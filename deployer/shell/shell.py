@@ -25,7 +25,7 @@ from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
 from .display import describe_action, describe_node, describe_result
 from .execution import CallError, Outcome, attempt, get_action, prepare_call
-from .hosts import list_hosts
+from .hosts import NoHosts, check_chosen_hosts, list_hosts
 from .navigation import DEFAULT_ACTION, NotFound, Target, find_elsewhere, find_target, make_command
 from .state import ShellState
 
@@ -109,6 +109,7 @@ class DeploymentShell(LineShell):
         :param words: those that name the action, and its arguments.
         """
         action = get_action(target)
+        check_chosen_hosts(target.node)
         name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
         # Imported here, as in what follows: to look around in a tree takes none of it.
         from ..node.shown import shown_as_asked
@@ -132,7 +133,7 @@ class DeploymentShell(LineShell):
         with self._proposing(target):
             is_default = action.name == DEFAULT_ACTION
             title = Inspector(target.node).get_name() if is_default else action.name
-            return self.run_at(target.node, title, run, show_result)
+            return self.run_at(target.node, title, run, show_result, action.changes_nothing)
 
     def run_at(
         self,
@@ -140,18 +141,20 @@ class DeploymentShell(LineShell):
         name: str,
         run: Callable[[], Any],
         show_result: Callable[[Any], None] = lambda _: None,
+        changes_nothing: bool = False,
     ) -> int:
         """Run something at a node: ask first, keep its output, show what comes of it.
 
         :param name: what runs, for whoever watches.
         :param show_result: shows what it returned.
+        :param changes_nothing: whether it needs no question.
         :return: the exit status.
         """
         from .confirmation import confirm
         from .recording import Recording
         from .summary import HostsSeen, describe_outcome
 
-        if self.state.confirms:
+        if self.state.confirms and not changes_nothing:
             confirm(node, name)
         seen = HostsSeen()
         recording = Recording()
@@ -170,7 +173,7 @@ class DeploymentShell(LineShell):
                 show_result(outcome.value)
             else:
                 self._show_failure(outcome)
-        if self.pty.is_interactive and not self._quiet and not _was_summed_up(outcome):
+        if self.pty.is_interactive and not self._quiet and not self._was_summed_up(outcome):
             text = describe_outcome(name, outcome, seen, node._node_is_sandbox)
             stream = self.pty.stderr
             colour = "dark_grey" if outcome.error is None else "red"
@@ -181,7 +184,7 @@ class DeploymentShell(LineShell):
         """Return the exit status of a run; what it raises is shown."""
         try:
             return run()
-        except (LineError, NotFound, UsageError) as error:
+        except (LineError, NoHosts, NotFound, UsageError) as error:
             self.show_error(str(error))
             return Status.WRONG_USE
         except (Exception, KeyboardInterrupt) as error:
@@ -294,9 +297,16 @@ class DeploymentShell(LineShell):
             self.show("")
         self.show_error(describe_failure(outcome.error))
 
+    def _was_summed_up(self, outcome: Outcome) -> bool:
+        """Whether it ran in cells, of which a view has said how each ended, and how long it took.
 
-def _was_summed_up(outcome: Outcome) -> bool:
-    """Whether it ran in cells, of which a view has said how each ended, and how long it took."""
-    return isinstance(
-        outcome.error or outcome.value, ParallelActionException | ParallelActionResult
-    )
+        Of a single one, there is a view only where somebody has asked for it.
+        """
+        match outcome.error or outcome.value:
+            case ParallelActionException() as error:
+                count = len(error.results) + len(error.failures) + len(error.not_begun)
+            case ParallelActionResult() as result:
+                count = len(result)
+            case _:
+                return False
+        return count != 1 or self.pty.presentation.output is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["abbreviate", "esc1", "esc2", "indent", "tidy_path"]
+__all__ = ["abbreviate", "esc1", "esc2", "first_line", "indent", "tidy_path", "under_name"]
 
 
 def esc1(string: str) -> str:
@@ -41,3 +41,15 @@ def abbreviate(string: str, width: int = 100) -> str:
     first = string.strip().partition("\n")[0]
     short = first if len(first) <= width else first[: width - 1]
     return short if short == string.strip() else f"{short.rstrip()}…"
+
+
+def first_line(string: str) -> str:
+    """Return a text of one line as it is; of more, the first, and how many there are besides."""
+    first, *others = string.strip().splitlines() or [""]
+    count = f"{len(others)} more line" + "s" * (len(others) != 1)
+    return f"{first.rstrip()} … ({count})" if others else first
+
+
+def under_name(name: str, text: str) -> str:
+    """Return a text behind a name; below it, and indented, when it has several lines."""
+    return f"{name}:\n{indent(text)}" if "\n" in text else f"{name}: {text}"

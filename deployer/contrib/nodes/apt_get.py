@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...exceptions import DeployerException, ExecCommandFailed
 from ...host import RunResult
-from ...node import Node, suppress_action_result
+from ...node import Node, changes_nothing, suppress_action_result
 from .changes import Changes, ask, report
 from .config import Config
 
@@ -119,6 +119,7 @@ class AptGet(Node):
         self.host.sudo(_apt_get(self, "upgrade", "--with-new-pkgs"))
         return report(self, *(f"upgraded {name} to {version}" for name, version in upgrades))
 
+    @changes_nothing
     def is_installed(self, name: str) -> bool:
         """Return whether a package is installed, and in the version that is named, if any."""
         return not _find_missing(self, _parse([name]))

@@ -6,11 +6,14 @@ import difflib
 import errno
 import posixpath
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ...exceptions import DeployerException, RemoteFileError
-from ...node import Node, alias, required_property, suppress_action_result
+from ...node import Node, alias, changes_nothing, required_property, suppress_action_result
 from ...programs import edited
 from ...secret import Secret, redact
 from ...utils.colours import paint, shows_colours
@@ -53,22 +56,27 @@ class Config(Node):
     always_backup_existing_config: Any = False
 
     @alias("show_new_config")
+    @changes_nothing
     def show(self) -> str:
         """Return the content that the file should have, with secrets as ``***``."""
         return redact(_decode(_get_content(self)))
 
+    @changes_nothing
     def exists(self) -> bool:
         """Return whether there is such a file on the host."""
         return self.host.exists(self.remote_path, use_sudo=bool(self.use_sudo))
 
+    @changes_nothing
     def current_content(self) -> str:
         """Return what the file on the host holds, as it is; nothing when there is none."""
         return _decode(_read(self) or b"")
 
+    @changes_nothing
     def diff(self) -> str:
         """Return what ``setup`` would change, as a unified diff; nothing when it is up to date.
 
-        Secrets in it are ``***``; it has colours where the terminal shows them.
+        Secrets in it are ``***``, and so are old lines in whose place there will be one, from where
+        it begins. It has colours where the terminal shows them.
         """
         plan = _plan(self)
         lines = [line for fix in plan.fixes for line in fix.difference]
@@ -81,6 +89,7 @@ class Config(Node):
         shown = redact("".join(f"{line}\n" for line in lines)).split("\n")
         return "\n".join(_paint(line, enabled) for line in shown)
 
+    @changes_nothing
     def changed(self) -> bool:
         """Return whether ``setup`` would change anything."""
         return not _plan(self).is_done
@@ -271,7 +280,7 @@ def _read(config: Any) -> bytes | None:
     host = config.host.host_class(config.host.pty)
     path = config.host.expand_path(config.remote_path)
     try:
-        with host.open(path, "rb", use_sudo=bool(config.use_sudo)) as file:
+        with _advising(config), host.open(path, "rb", use_sudo=bool(config.use_sudo)) as file:
             content: bytes = file.read()
             return content
     except RemoteFileError as error:
@@ -283,14 +292,31 @@ def _read(config: Any) -> bytes | None:
 def _write(config: Any, content: bytes, is_new: bool) -> None:
     host, use_sudo = config.host, bool(config.use_sudo)
     permissions = _get_mode(config, None)
-    with host.open(config.remote_path, "wb", use_sudo=use_sudo, permissions=permissions) as file:
-        file.write(content)
+    with _advising(config):
+        opened = host.open(config.remote_path, "wb", use_sudo=use_sudo, permissions=permissions)
+        with opened as file:
+            file.write(content)
     if is_new and config.owner is not None:
         path = shlex.quote(host.expand_path(config.remote_path))
         host.run(_chown(config, path), use_sudo=use_sudo)
         if permissions is not None and permissions > 0o777:
             # To give it away has taken the set-user-id bit away.
             host.run(f"chmod {permissions:o} {path}", use_sudo=use_sudo)
+
+
+@contextmanager
+def _advising(config: Any) -> Iterator[None]:
+    """Say what to do about a file that cannot be read or written."""
+    try:
+        yield
+    except RemoteFileError as error:
+        if error.errno == errno.ENOENT:
+            advice = f"its directory is not there, and {config!r} does not make it"
+        elif error.errno == errno.EACCES and not config.use_sudo:
+            advice = f"with `use_sudo = True`, {config!r} reads and writes it as root"
+        else:
+            raise
+        raise RemoteFileError(f"{error}; {advice}", error.errno) from error
 
 
 def _back_up(config: Any) -> str:
@@ -309,7 +335,37 @@ def _compare(plan: _Plan, old_name: str, new_name: str) -> list[str]:
     # A last line without an end is only told where it makes a difference.
     tells = old.endswith(b"\n") is not new.endswith(b"\n")
     lines = (_split(old, tells), _split(new, tells))
-    return list(difflib.unified_diff(*lines, old_name, new_name, lineterm=""))
+    difference = list(difflib.unified_diff(*lines, old_name, new_name, lineterm=""))
+    return difference[:2] + _hide_old(difference[2:], _decode(new))
+
+
+def _hide_old(lines: list[str], wanted: str) -> list[str]:
+    """Return the lines of a diff without what may be an old secret.
+
+    Its text is known to nobody, but not where it stands: where the file gets a secret now.
+    """
+    shown = set(redact(wanted).split("\n"))
+    with_secrets = {line for line in wanted.split("\n") if line not in shown}
+    # What is one line of a secret need not be known by itself.
+    unknown = {line for line in with_secrets if redact(line) == line}
+    starts = {redact(line).partition("***")[0] for line in with_secrets - unknown} | {""}
+    # However it is indented, or has blanks around its `=`.
+    words = tuple(filter(None, ("".join(start.split()) for start in starts)))
+
+    def hide(line: str, is_replaced: bool) -> str:
+        text, *end = line[1:].split("\n")
+        if line[0] != "-":
+            text = "***" if text in unknown else text
+        elif text not in shown and (is_replaced or "".join(text.split()).startswith(words)):
+            text = max((start for start in starts if text.startswith(start)), key=len) + "***"
+        return "\n".join([line[0] + text, *end])
+
+    hidden: list[str] = []
+    for _, group in groupby(lines if with_secrets else [], lambda line: line[0] in "+-"):
+        block = list(group)
+        added = {line[1:].split("\n")[0] for line in block if line[0] == "+"}
+        hidden += [hide(line, not added.isdisjoint(with_secrets)) for line in block]
+    return hidden or lines
 
 
 def _split(content: bytes, tells_unended: bool) -> list[str]:

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from ...exceptions import ExecCommandFailed
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
 from .changes import Changes, ask, report
 
 __all__ = ["Crontab"]
@@ -46,6 +46,7 @@ class Crontab(Node):
         """Take these lines out of the crontab."""
         return _replace(self, "")
 
+    @changes_nothing
     def show(self) -> str:
         """Return the whole crontab of the user."""
         result = ask(self, f"env LC_ALL=C {_crontab(self)} -l", use_sudo=_is_others(self))

@@ -18,10 +18,10 @@ from ...exceptions import (
 from ...host import RunResult
 from ...inspection import Inspector
 from ...inspection.filters import IsInstance
-from ...node import Node, suppress_action_result
+from ...node import Node, changes_nothing, suppress_action_result
 from ...utils.columns import display_width, shorten
 from .changes import Changes, report
-from .version_control import Program, WorkingCopy, command, hide_password
+from .version_control import Program, WorkingCopy, command, hide_password, question
 
 __all__ = ["Git", "GitOverview", "GitState"]
 
@@ -98,6 +98,7 @@ class Git(WorkingCopy):
         one: Git = next(iter(self))
         return one._program.list_names()
 
+    @changes_nothing
     def state(self) -> GitState:
         """Return what is checked out, and how it compares with the repository."""
         state = self._program.get_state()
@@ -105,28 +106,30 @@ class Git(WorkingCopy):
             raise self._program.problem("there is no checkout; `checkout` makes it")
         return state
 
+    @changes_nothing
     def head_sha(self) -> str:
         """Return the hash of the commit that is checked out."""
         return self._program.answer("rev-parse", "--verify", "HEAD")
 
+    @changes_nothing
     def version(self) -> str:
         """Return which Git is on the host."""
         return self._program.answer("--version", directory="/")
 
     branch = command("branch", "branch", "List the local branches.")
-    describe = command(
+    describe = question(
         "describe", "describe --tags --always", "Show the last tag, and what came after it."
     )
-    diff = command("diff", "diff", "Show how the files differ from the commit.")
-    log = command("log", "log --max-count=20", "Show the last 20 commits.")
+    diff = question("diff", "diff", "Show how the files differ from the commit.")
+    log = question("log", "log --max-count=20", "Show the last 20 commits.")
     pull = command("pull", "pull --ff-only", "Bring the branch up to date; never merge.")
     reset = command("reset", "reset", "Forget what was added for a commit, and keep the files.")
-    show = command("show", "show", "Show the commit, and what it changed.")
-    show_oneline = command("show_oneline", "show --oneline -s", "Show the commit in a line.")
+    show = question("show", "show", "Show the commit, and what it changed.")
+    show_oneline = question("show_oneline", "show --oneline -s", "Show the commit in a line.")
     stash = command("stash", "stash", "Put local changes aside.")
-    stash_list = command("stash_list", "stash list", "List what was put aside.")
+    stash_list = question("stash_list", "stash list", "List what was put aside.")
     stash_pop = command("stash_pop", "stash pop", "Bring back what was put aside last.")
-    status = command("status", "status", "Show which files differ from the commit.")
+    status = question("status", "status", "Show which files differ from the commit.")
 
     @property
     def _program(self) -> _GitProgram:
@@ -136,6 +139,7 @@ class Git(WorkingCopy):
 class GitOverview(Node):
     """An overview of all checkouts of the tree that it is nested in."""
 
+    @changes_nothing
     def show(self) -> str:
         """Return a table of what is checked out where, and how that compares with the repository.
 

@@ -6,9 +6,9 @@ import re
 import shlex
 
 from ...host import RunResult
-from ...node import suppress_action_result
+from ...node import changes_nothing, suppress_action_result
 from .changes import Changes, ask, report
-from .version_control import Program, WorkingCopy, command
+from .version_control import Program, WorkingCopy, command, question
 
 __all__ = ["Hg"]
 
@@ -56,23 +56,25 @@ class Hg(WorkingCopy):
         one: Hg = next(iter(self))
         return one._program.list_names()
 
+    @changes_nothing
     def head_sha(self) -> str:
         """Return the hash of the changeset that is checked out."""
         return self._program.answer("log", "--rev", ".", "--template", "{node}")
 
+    @changes_nothing
     def version(self) -> str:
         """Return which Mercurial is on the host."""
         return self._program.answer("version", "--template", "{ver}", directory="/")
 
     branch = command("branch", "branch", "Show the branch.")
-    branches = command("branches", "branches", "List the branches.")
-    diff = command("diff", "diff", "Show how the files differ from the changeset.")
-    heads = command("heads", "heads", "List the changesets that others do not follow.")
-    identify = command("identify", "identify", "Show what is checked out, in a line.")
-    log = command("log", "log --limit 20", "Show the last 20 changesets.")
+    branches = question("branches", "branches", "List the branches.")
+    diff = question("diff", "diff", "Show how the files differ from the changeset.")
+    heads = question("heads", "heads", "List the changesets that others do not follow.")
+    identify = question("identify", "identify", "Show what is checked out, in a line.")
+    log = question("log", "log --limit 20", "Show the last 20 changesets.")
     pull = command("pull", "pull", "Get what is new in the repository; keep the files.")
-    status = command("status", "status", "Show which files differ from the changeset.")
-    tags = command("tags", "tags", "List the tags.")
+    status = question("status", "status", "Show which files differ from the changeset.")
+    tags = question("tags", "tags", "List the tags.")
 
     @property
     def _program(self) -> _HgProgram:

@@ -14,6 +14,7 @@ from ...node import (
     Isolation,
     Node,
     ParallelActionResult,
+    changes_nothing,
     dont_isolate_yet,
     suppress_action_result,
 )
@@ -21,6 +22,7 @@ from ...secret import redact
 from ...utils import indent
 from ...utils.colours import paint, shows_colours
 from ...utils.spelling import find_nearest
+from ...utils.string_utils import under_name
 
 __all__ = ["AnalyseHost", "Inspection"]
 
@@ -32,6 +34,7 @@ class AnalyseHost(Node):
     """
 
     @dont_isolate_yet
+    @changes_nothing
     def __call__(self, host: str = "") -> str:
         """Return which nodes use a host, with the roles that it has there.
 
@@ -62,6 +65,7 @@ class Inspection(Node):
         """Says what a host of the tree is used for."""
 
     @dont_isolate_yet
+    @changes_nothing
     def list_hosts(self) -> str:
         """Return all hosts of the tree, each with the nodes that use it and its roles there."""
         return "\n\n".join(_show_uses(host, uses) for host, uses in _find_uses(self).items())
@@ -162,9 +166,5 @@ def _describe(result: Any) -> str:
             return redact(result.rstrip("\n"))
         case ParallelActionResult():
             texts = {Isolation((), cell).name: _describe(each) for cell, each in result.items()}
-            return "\n".join(
-                f"{name}:\n{indent(text)}" if "\n" in text else f"{name}: {text}"
-                for name, text in texts.items()
-                if text
-            )
+            return "\n".join(under_name(name, text) for name, text in texts.items() if text)
     return redact(show_value(result))

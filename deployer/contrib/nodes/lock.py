@@ -22,10 +22,12 @@ from ...exceptions import (
     ExecCommandFailed,
     HostKeyError,
     LockHeld,
+    NoInput,
 )
 from ...host import Host, RunResult
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
 from ...pseudo_terminal import Pty
+from .advice import show_command
 
 __all__ = ["Lock", "LockHolder"]
 
@@ -130,11 +132,13 @@ class Lock(Node):
         if not _give_back(place, token):
             self.console.warning(f"{place.what}: somebody has broken it meanwhile")
 
+    @changes_nothing
     def status(self) -> LockHolder | None:
         """Return who holds the lock; None when it is free."""
         place = _place(self)
         return None if place is None else _look(place)
 
+    @changes_nothing
     def show(self) -> str:
         """Return who holds the lock, as a line."""
         holder = self.status()
@@ -144,12 +148,18 @@ class Lock(Node):
     def break_(self, confirmed: bool = False) -> None:
         """Take the lock away from its holder, after a question; nothing happens when it is free.
 
-        :param confirmed: True when no question is needed.
+        :param confirmed: True when no question is needed, as where nobody can be asked.
         """
         place = _place(self)
         holder = None if place is None else _look(place)
         if place is None or holder is None:
             return
+        if not (confirmed or self.console.is_interactive):
+            confirm = show_command(self, "break_", "confirmed=yes")
+            raise NoInput(
+                f"{place.what} is {holder}, and nobody can be asked whether to take it away from "
+                f"there: {confirm} does it without a question"
+            )
         question = f"{place.what} is {holder}. Take it away from there?"
         if confirmed or self.console.confirm(question):
             # Not another's, who may have it by now.
@@ -168,6 +178,10 @@ class _Place:
     path: str
     use_sudo: bool
     pty: Pty
+    #: What frees it, whoever holds it, for messages.
+    breaking: str
+    #: What tells who holds it, for messages.
+    showing: str
 
     @property
     def key(self) -> tuple[type[Host], str, bool]:
@@ -190,7 +204,14 @@ def _place(lock: Any) -> _Place | None:
     host = lock.host
     if host.is_sandbox:
         return None
-    return _Place(host.host_class, host.expand_path(lock.path), bool(lock.use_sudo), host.pty)
+    return _Place(
+        host.host_class,
+        host.expand_path(lock.path),
+        bool(lock.use_sudo),
+        host.pty,
+        show_command(lock, "break_"),
+        show_command(lock, "show"),
+    )
 
 
 # A lock is a directory with one file in it, which is named like the token and says who holds it; an
@@ -276,8 +297,8 @@ def _settle(place: _Place, token: str, cause: DeployerException) -> bool:
     except DeployerException:
         raise ConnectionLost(
             f"{place.what}: the connection was lost while it was taken, and no other could be "
-            "made; whether it is held now is unknown. Once the host answers again, `show` tells, "
-            "and `break_` frees it"
+            "made; whether it is held now is unknown. Once the host answers again, "
+            f"{place.showing} tells, and {place.breaking} frees it"
         ) from cause
     holder = _parse(result)
     return holder is not None and holder.token == token
@@ -291,7 +312,8 @@ def _give_back(place: _Place, token: str) -> bool:
         except (ConnectionFailedException, CommandTimeout) as error:
             raise ConnectionLost(
                 f"{place.what}: the connection was lost before it was released, so it may be held "
-                "still. Once the host answers again, `show` tells, and `break_` frees it"
+                f"still. Once the host answers again, {place.showing} tells, and {place.breaking} "
+                "frees it"
             ) from error
     # The answer that was lost may have been that it was removed.
     return attempts > 1 or result == "removed\n"
@@ -366,7 +388,7 @@ def _held(place: _Place, holder: LockHolder) -> LockHeld:
             pass
     return LockHeld(
         f"{place.what} is {holder}{gone}. Wait for it, or, when you have made sure that nobody "
-        "works there any more, free it with `break_`",
+        f"works there any more, free it with {place.breaking}",
         host=place.host.slug,
         path=place.path,
         holder=holder.name,

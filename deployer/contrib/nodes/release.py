@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ...exceptions import ActionException, DeployerException
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
+from ...node.action import noting_skipped
 from ...query import Q
+from .advice import show_command
 from .changes import Changes, report
 from .lock import Lock
 from .release_state import NAME, ReleaseState, get_links, get_root, look
@@ -124,7 +126,8 @@ class Release(Node):
                 raise _problem(
                     self,
                     f"there is a release {name} already, and releases do not change: give the new "
-                    f"one another name, or make that one current with `activate {name}`",
+                    "one another name, or make that one current with "
+                    f"{show_command(self, 'activate', name)}",
                 )
             name = name or _new_name(state.releases)
             directory = f"{get_root(self)}/releases/{name}"
@@ -157,10 +160,7 @@ class Release(Node):
             if target is None:
                 raise _problem(self, "there is no earlier good release to go back to")
             if target not in state.good:
-                raise _problem(
-                    self,
-                    f"there is no good release {target}{_offer(state.good)}; `activate` takes any",
-                )
+                raise _problem(self, _explain_refusal(self, state, target))
             if state.is_done(target):
                 return Changes()
             bad = list(state.good[state.good.index(target) + 1 :])
@@ -188,6 +188,7 @@ class Release(Node):
 
     # What is there.
 
+    @changes_nothing
     def releases(self) -> list[ReleaseInfo]:
         """Return the releases that are on the host, from the oldest to the newest."""
         state = look(self)
@@ -201,6 +202,7 @@ class Release(Node):
         found: list[ReleaseInfo] = next(iter(self)).releases()
         return [(info.name, str(info).removeprefix(f"{info.name} ")) for info in reversed(found)]
 
+    @changes_nothing
     def current(self) -> str | None:
         """Return the name of the current release; None when there is none."""
         return look(self).current
@@ -296,16 +298,27 @@ def _switch(
     _run(node, script, name, *(_event(*event) for event in events))
     changes = report(node, f"switched {get_root(node)}/current to {name}")
     try:
-        node.activated(f"{get_root(node)}/releases/{name}")
+        with noting_skipped() as skipped:
+            node.activated(f"{get_root(node)}/releases/{name}")
     except ActionException as error:
         bad = {other for word, other in events if word == "bad"} | {name}
         good = [*state.good, *(other for word, other in events if word == "good")]
-        back = [f", `rollback {other}` goes back" for other in good if other not in bad][-1:]
+        back = [
+            f", {show_command(node, 'rollback', other)} goes back"
+            for other in good
+            if other not in bad
+        ][-1:]
         raise _problem(
             node,
-            f"{name} is the current release now, but could not be activated: `activate {name}` "
-            f"tries that again{''.join(back)}. {error}",
+            f"{name} is the current release now, but could not be activated: "
+            f"{show_command(node, 'activate', name)} tries that again{''.join(back)}. {error}",
         ) from error.inner_exception
+    if skipped:
+        node.console.warning(
+            f"{node.host.slug}: {get_root(node)}: {name} is the current release, but no good one, "
+            f"since a failure was skipped: {show_command(node, 'activate', name)} tries it again"
+        )
+        return changes
     _run(node, _RECORD, name, _event("good", name))
     return changes
 
@@ -342,6 +355,17 @@ def _check(node: Any, name: str | None = None) -> None:
         )
     if not isinstance(node.keep, int) or node.keep < 1:
         raise ValueError(f"{node!r}.keep: at least 1 release is kept, not {node.keep!r}")
+
+
+def _explain_refusal(node: Any, state: ReleaseState, name: str) -> str:
+    """Return why there is no rollback to a release."""
+    if name not in state.releases:
+        return f"there is no release {name}{_offer(state.releases)}"
+    return (
+        f"{name} is no good release: it was not activated well, or somebody has gone back from it. "
+        f"The good ones: {', '.join(state.good) or 'none'}. "
+        f"{show_command(node, 'activate', name)} takes any"
+    )
 
 
 def _offer(names: Sequence[str]) -> str:

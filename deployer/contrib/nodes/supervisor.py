@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...exceptions import ExecCommandFailed
+from ...exceptions import ExecCommandFailed, RemoteFileError
 from ...host import RunResult
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
 from ...query import Q
 from ...secret import Secret
 from ...utils import indent
@@ -20,6 +20,10 @@ __all__ = ["Program"]
 
 # Seconds between two looks at a program that is starting.
 _PAUSE = 0.2
+# What supervisorctl says, by its command, when there is no socket, or nobody listens at it.
+_NO_ANSWER = (
+    r"^\S+://\S* (no such file|refused connection)|FileNotFoundError|ConnectionRefusedError"
+)
 
 
 class Program(Node):
@@ -39,8 +43,10 @@ class Program(Node):
     #: What supervisor calls the program.
     name: Any = required_property("What supervisor calls the program")
     #: The command line; supervisor takes it apart like a shell, but knows no variables, no ``;``.
+    #: A ``~`` at its very beginning is a home directory, as in ``directory``.
     command: Any = required_property("The command line of the program")
-    #: Where it runs; None for the directory of supervisor.
+    #: Where it runs; None for the directory of supervisor. A leading ``~`` is the home directory of
+    #: ``user``, or where that is None, of the login user.
     directory: Any = None
     #: Who runs it; None for the user of supervisor.
     user: Any = None
@@ -49,7 +55,8 @@ class Program(Node):
     #: ``Q({"TOKEN": Q.parent.token})``.
     environment: Any = None
     #: More options of a ``[program]`` section, by name, as supervisor reads them: here,
-    #: ``%(program_name)s`` and the like have a meaning.
+    #: ``%(program_name)s`` and the like have a meaning, and a ``~`` is the home directory of the
+    #: user of supervisor.
     options: Any = None
     #: Whether ``setup`` starts it.
     running: Any = True
@@ -111,18 +118,21 @@ class Program(Node):
         """Restart the program, or start it."""
         return _do(self, "restart", "restarted")
 
+    @changes_nothing
     def is_running(self) -> bool:
         """Return whether the program is running or starting: all processes that it has."""
         return _are_running(_states(self))
 
+    @changes_nothing
     def status(self) -> str:
         """Return what ``supervisorctl status`` says of the program."""
         result = _ask(self, "status", _processes(self))
         # 3: it is not running.
         if result.exit_status not in (0, 3) and "(no such group)" not in result.stdout:
-            raise ExecCommandFailed(result)
+            raise _explain(self, ExecCommandFailed(result))
         return result.stdout
 
+    @changes_nothing
     def tail(self, size: int = 1600, stream: str = "stdout") -> str:
         """Return the end of what the program has written; of several processes, by their names.
 
@@ -133,7 +143,7 @@ class Program(Node):
         found = {name: _ask(self, "tail", f"-{size}", name, stream) for name in names}
         for result in found.values():
             if not result.ok:
-                raise ExecCommandFailed(result)
+                raise _explain(self, ExecCommandFailed(result))
         if len(found) == 1:
             return found[names[0]].stdout
         return "\n".join(f"{name}:\n{indent(text.stdout.rstrip())}" for name, text in found.items())
@@ -153,7 +163,20 @@ def _ask(program: Any, *words: str) -> RunResult:
 
 
 def _control(program: Any, *words: str) -> None:
-    program.host.run(_command(program, words), use_sudo=program.use_sudo)
+    try:
+        program.host.run(_command(program, words), use_sudo=program.use_sudo)
+    except ExecCommandFailed as error:
+        raise _explain(program, error) from None
+
+
+def _explain(program: Any, error: ExecCommandFailed) -> ExecCommandFailed:
+    """Add what to do to what supervisorctl says when nobody answers it."""
+    if re.search(_NO_ANSWER, error.result.stdout + error.result.stderr, re.MULTILINE):
+        error.add_note(
+            f"supervisord does not seem to run on {program.host.slug}: start it, as with `sudo "
+            "systemctl start supervisor`, or with `supervisord -c FILE` where it is one of your own"
+        )
+    return error
 
 
 def _do(program: Any, verb: str, done: str) -> Changes:
@@ -179,7 +202,7 @@ def _is_new(program: Any) -> bool:
     """Return whether supervisor runs a program with another configuration, or does not know it."""
     found = _ask(program, "reread")
     if not found.ok:
-        raise ExecCommandFailed(found)
+        raise _explain(program, ExecCommandFailed(found))
     name = re.escape(str(program.name))
     return re.search(f"^{name}: (available|changed)$", found.stdout, re.MULTILINE) is not None
 
@@ -214,10 +237,12 @@ def _lines(program: Any) -> Iterator[str]:
         words = shlex.split(program.command)
     except ValueError as error:
         raise ValueError(f"{program.name}: its command is none: {error}") from error
+    words = [_expand(program, word) for word in words[:1]] + words[1:]
     values = {"command": _literal(shlex.join(words), "''")}
-    for name in ("directory", "user"):
-        if getattr(program, name) is not None:
-            values[name] = _literal(str(getattr(program, name)))
+    if program.directory is not None:
+        values["directory"] = _literal(_expand(program, str(program.directory)))
+    if program.user is not None:
+        values["user"] = _literal(str(program.user))
     pairs = sorted(_mapping(program, "environment").items())
     if pairs:
         values["environment"] = ",".join(f"{name}={_quoted(name, text)}" for name, text in pairs)
@@ -227,6 +252,22 @@ def _lines(program: Any) -> Iterator[str]:
         if re.search(r"[\n\r\0]", text):
             raise ValueError(f"{program.name}: the {name} has to be one line")
         yield f"{name}={text}"
+
+
+def _expand(program: Any, path: str) -> str:
+    """Return a path with a leading tilde expanded: supervisor would take it literally."""
+    if not path.startswith("~"):
+        return path
+    if program.user is not None and path.partition("/")[0] == "~":
+        path = f"~{program.user}{path[1:]}"
+    try:
+        expanded: str = program.host.expand_path(path)
+    except RemoteFileError:
+        if not program.host.is_sandbox:
+            raise
+        # A user who would have been made by then.
+        return path
+    return expanded
 
 
 def _mapping(program: Any, name: str) -> Mapping[str, Any]:

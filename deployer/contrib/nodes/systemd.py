@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...exceptions import ExecCommandFailed
 from ...host import RunResult
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
 from ...query import Q
 from .changes import Changes, ask, report
 from .config import Config
@@ -125,14 +125,17 @@ class Service(Node):
         """Have the service not started at boot."""
         return _do(self, "disable", "disabled") if self.is_enabled() else Changes()
 
+    @changes_nothing
     def is_active(self) -> bool:
         """Return whether the service is active."""
         return _look(self).is_active
 
+    @changes_nothing
     def is_enabled(self) -> bool:
         """Return whether the service is started at boot, by itself or by another unit."""
         return _ask(self, "is-enabled", "--quiet").ok
 
+    @changes_nothing
     def status(self) -> str:
         """Return what ``systemctl status`` says."""
         result = _ask(self, "status", "--no-pager", "--full")
@@ -141,6 +144,7 @@ class Service(Node):
             raise ExecCommandFailed(result)
         return result.stdout
 
+    @changes_nothing
     def logs(self, lines: int = 20) -> str:
         """Return the last lines that are in the journal for it."""
         result = _ask_journal(self, lines)

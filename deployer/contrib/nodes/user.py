@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ...exceptions import ExecCommandFailed
-from ...node import Node, required_property, suppress_action_result
+from ...node import Node, changes_nothing, required_property, suppress_action_result
 from .changes import Changes, ask, report
 
 __all__ = ["User"]
@@ -60,6 +60,7 @@ class User(Node):
             changes += _set_keys(self, keys, _read_keys(self) if is_there else _KeyFile())
         return changes
 
+    @changes_nothing
     def exists(self) -> bool:
         """Return whether there is such a user on the host."""
         return _look_up(self) is not None

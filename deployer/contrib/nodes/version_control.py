@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from ...exceptions import DeployerException, NodeDefinitionError
 from ...host import RunResult
-from ...node import Node, required_property
+from ...node import Node, changes_nothing, required_property
 from .changes import Changes, ask, report
 
-__all__ = ["Program", "WorkingCopy", "command", "hide_password"]
+__all__ = ["Program", "WorkingCopy", "command", "hide_password", "question"]
 
 
 class WorkingCopy(Node):
@@ -193,6 +193,14 @@ def command(name: str, line: str, doc: str) -> Callable[..., RunResult]:
     run_command.__name__ = run_command.__qualname__ = name
     run_command.__doc__ = doc
     return run_command
+
+
+def question(name: str, line: str, doc: str) -> Callable[..., RunResult]:
+    """Return an action as ``command`` does, for a command that only looks at what is there.
+
+    Arguments do not make it change anything, apart from the file that Git's ``--output`` names.
+    """
+    return changes_nothing(command(name, line, doc))
 
 
 def _read_commands(owner: str, commands: object) -> Mapping[str, str]:

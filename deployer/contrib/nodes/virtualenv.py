@@ -9,7 +9,7 @@ from typing import Any
 from ...exceptions import DeployerException, ExecCommandFailed
 from ...host import RunResult
 from ...host.command import shell_path
-from ...node import Node, alias, required_property, suppress_action_result
+from ...node import Node, alias, changes_nothing, required_property, suppress_action_result
 from .changes import Changes, ask, report
 
 __all__ = ["VirtualEnv"]
@@ -99,6 +99,7 @@ class VirtualEnv(Node):
 
     # What is there.
 
+    @changes_nothing
     def freeze(self) -> str:
         """Return what is installed, as lines of a requirements file."""
         return str(_check(_ask(self, _pip(self, "freeze"))))

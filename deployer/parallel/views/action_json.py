@@ -19,6 +19,7 @@ from .machine import (
     describe_error,
     describe_host,
     make_serialisable,
+    sum_up_host,
     sum_up_status,
 )
 from .view import View, show_in
@@ -53,16 +54,13 @@ class ActionJsonView(MachineView):
 
     def finish(self) -> None:
         """Write the object."""
-        groups: dict[str, list[Cell]] = {}
-        for cell in (*self._get_own_part(), *self.others):
-            groups.setdefault(cell.name, []).append(cell)
         own = self._own
         self._write(
             {
                 **self._sum_up(),
                 "stdout": "" if own.name else own.get_text(Kind.STDOUT),
                 "stderr": "" if own.name else own.get_text(Kind.STDERR),
-                "hosts": [describe_host(cells) for cells in groups.values()],
+                "hosts": [describe_host(cells) for cells in self._group(self._get_own_part())],
             }
         )
 
@@ -87,6 +85,13 @@ class ActionJsonView(MachineView):
             done = [cell.status for cell in self.others if cell.status is Status.OK]
             return sum_up_status([*failed, *done])
         return self._own.status.value
+
+    def _group(self, own: Sequence[Cell]) -> list[list[Cell]]:
+        """Return all that ran, by host."""
+        groups: dict[str, list[Cell]] = {}
+        for cell in (*own, *self.others):
+            groups.setdefault(cell.name, []).append(cell)
+        return [*groups.values()]
 
     def _get_own_part(self) -> list[Cell]:
         """Return what the action ran on its own host, as a cell, if it did that."""
@@ -118,8 +123,9 @@ class ActionJsonLinesView(ActionJsonView, JsonLinesView):
         own = self._own
         if own.outcome is None:
             self.ended(own)
-        hosts = [*([own] if own.name else []), *self.others]
-        self._write({"event": "summary", **self._sum_up(), "hosts": count_by_status(hosts)})
+        groups = self._group([own] if own.name else [])
+        hosts = count_by_status(map(sum_up_host, groups))
+        self._write({"event": "summary", **self._sum_up(), "hosts": hosts})
 
     def make_part(self, pty: Pty, names: Sequence[str], title: str = "") -> View:
         """Return what writes the events of what the action runs in parallel."""

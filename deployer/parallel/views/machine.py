@@ -29,6 +29,7 @@ __all__ = [
     "describe_error",
     "describe_host",
     "make_serialisable",
+    "sum_up_host",
     "sum_up_status",
 ]
 
@@ -122,16 +123,16 @@ class JsonLinesView(MachineView):
         for cell in self.cells:
             if cell.outcome is None:
                 self.ended(cell)
-        hosts = count_by_status(self.cells)
+        hosts = count_by_status(cell.status for cell in self.cells)
         self._write({"event": "summary", **self._sum_up(), "hosts": hosts})
 
     def _event(self, event: str, cell: Cell, more: Mapping[str, Any]) -> None:
         self._write({"event": event, "time": time.time(), "host": cell.name, **more})
 
 
-def count_by_status(cells: Iterable[Cell]) -> dict[str, int]:
-    """Return how many cells there are of each status that some have."""
-    counts = Counter(cell.status for cell in cells)
+def count_by_status(statuses: Iterable[str]) -> dict[str, int]:
+    """Return how often there is each status that there is."""
+    counts = Counter(statuses)
     return {status.value: counts[status] for status in Status if counts[status]}
 
 
@@ -143,11 +144,18 @@ def describe_host(cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "host": cells[0].name,
         **next(bad, ends[-1]),
-        "status": sum_up_status([cell.status for cell in cells]),
+        "status": sum_up_host(cells),
         "duration": round(sum(took), 3) if took else None,
         "stdout": "".join(cell.get_text(Kind.STDOUT) for cell in cells),
         "stderr": "".join(cell.get_text(Kind.STDERR) for cell in cells),
     }
+
+
+def sum_up_host(cells: Sequence[Cell]) -> str:
+    """Return the status of a host: the same of all that ran on it, or what is worst."""
+    statuses = [cell.status for cell in cells]
+    # Only a host may be one that was not begun.
+    return statuses[0].value if len(set(statuses)) == 1 else sum_up_status(statuses)
 
 
 def _describe_end(cell: Cell) -> dict[str, Any]:

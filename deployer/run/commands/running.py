@@ -65,6 +65,7 @@ def execute(line: CommandLine) -> int:
 def ssh(line: CommandLine) -> int:
     """Hand the terminal to a shell on the host of a node, of several the one that is chosen."""
     env = line.make_env(*line.arguments.words)
+    check_has_hosts(env)
     env.console.open_shell(env)
     return 0
 
@@ -78,6 +79,7 @@ def _copy(env: Env) -> int:
     # Imported here: most runs copy nothing.
     from ...scp_shell import open_scp_shell
 
+    check_has_hosts(env)
     return open_scp_shell(env)
 
 

@@ -50,7 +50,9 @@ def connect(shell: DeploymentShell, words: Sequence[Token]) -> int:
     """Hand the terminal to a shell on the node's host."""
     use_sudo = any(word.text == "--sudo" for word in words)
     names = [word.text for word in words if word.text != "--sudo"]
-    shell.console.open_shell(find_node(shell.state.node, names), use_sudo)
+    node = find_node(shell.state.node, names)
+    check_has_hosts(node)
+    shell.console.open_shell(node, use_sudo)
     return 0
 
 
@@ -76,4 +78,6 @@ def scp(shell: DeploymentShell, words: Sequence[Token]) -> int:
     # Imported here: it is a shell of its own, which most sessions never open.
     from ...scp_shell import open_scp_shell
 
-    return open_scp_shell(find_node(shell.state.node, [word.text for word in words]))
+    node = find_node(shell.state.node, [word.text for word in words])
+    check_has_hosts(node)
+    return open_scp_shell(node)
