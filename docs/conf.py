@@ -18,6 +18,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"deployer {version}"
 html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 # What is copied from an example is what one types.
 copybutton_exclude = ".linenos, .gp, .go"
 
