@@ -26,10 +26,12 @@ sys.path.insert(0, str(DOCS))
 
 from illustrate import illustrate, normalise, read_session  # noqa: E402
 
+# Sphinx is where the tests of the machine run.
+pytestmark = pytest.mark.machine
+
 # The screens.
 
 
-@pytest.mark.machine
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_screen_is_as_a_session_shows_it(name: str) -> None:
