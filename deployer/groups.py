@@ -41,7 +41,7 @@ class Group:
     name: str = ""
     #: The colour of its nodes in the shell, as termcolor calls it; None for no colour.
     color: str | None = None
-    #: Whether the shell asks a person to type the name of a node before something runs on it.
+    #: Whether deployer asks a person to type the name of a node before something runs on it.
     needs_confirmation: bool = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -51,7 +51,7 @@ class Group:
 
 
 class Production(Group):
-    """What users depend on. The shell asks before something runs there."""
+    """What users depend on. deployer asks before something runs there."""
 
     color = "red"
     needs_confirmation = True
@@ -64,7 +64,7 @@ class Staging(Group):
 
 
 class Beta(Group):
-    """What a part of the users tries out."""
+    """What some of the users try out."""
 
     color = "green"
 
@@ -76,7 +76,7 @@ class Local(Group):
 
 
 class Other(Group):
-    """What is neither of these."""
+    """What is none of these."""
 
     color = "magenta"
 

@@ -340,8 +340,8 @@ class HostsContainer(_Container):
 class HostContainer(_Container):
     """Exactly one host: its methods give plain results. This is what ``self.host`` is.
 
-    It also has what the classes of the host define beyond what every host has, as a value that is
-    different on each host.
+    It also has what the classes of the host define beyond what every host has, such as a port that
+    is different on each host.
     """
 
     _host: Host

@@ -8,7 +8,15 @@ from typing import NoReturn, TypeVar
 
 from .utils.string_utils import abbreviate, esc1, esc2
 
-__all__ = ["Secret", "count_complete", "knows_secrets", "redact", "shown_command", "without_frames"]
+__all__ = [
+    "Secret",
+    "count_complete",
+    "knows_secrets",
+    "redact",
+    "shown_command",
+    "shows_unrevealed",
+    "without_frames",
+]
 
 T = TypeVar("T")
 
@@ -18,12 +26,15 @@ _SHORTEST = 4
 # Of a text of several lines, such as a private key: the last line of one may be three letters.
 _SHORTEST_LINE = 8
 _HIDDEN = "***"
+# Of a Secret itself: no shell takes it, and it is told apart from what was redacted.
+_UNREVEALED = f"Secret({_HIDDEN})"
 
 
 class Secret:
-    """A text that nobody is to see: its ``repr``, its ``str`` and its format are ``***``.
+    """A text that nobody is to see: its ``repr``, its ``str`` and its format are ``Secret(***)``.
 
-    ``reveal()`` gives the text, for whoever passes it on. Logs do not show it either, wherever it
+    ``reveal()`` gives the text, for whoever passes it on. Hosts refuse commands, input and values
+    of ``env`` with ``Secret(***)`` in them. Logs do not show the text either, wherever it
     stands in them (see :func:`redact`), unless it is shorter than four characters.
     """
 
@@ -43,13 +54,10 @@ class Secret:
         return bool(self._text)
 
     def __repr__(self) -> str:
-        return f"Secret({_HIDDEN})"
-
-    def __str__(self) -> str:
-        return _HIDDEN
+        return _UNREVEALED
 
     def __format__(self, spec: str) -> str:
-        return format(_HIDDEN, spec)
+        return format(_UNREVEALED, spec)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
@@ -82,6 +90,11 @@ def redact(text: str) -> str:
         if word in text:
             text = text.replace(word, _HIDDEN)
     return text
+
+
+def shows_unrevealed(text: str) -> bool:
+    """Return whether a Secret was put into a text as it shows itself: its own text is not there."""
+    return _UNREVEALED in text
 
 
 def count_complete(text: str) -> int:

@@ -74,7 +74,7 @@ class Web(ParallelNode):
 
     @property
     def port(self):
-        return getattr(self.host.host_class, "web_port", 8000)
+        return getattr(self.host, "web_port", 8000)
 
     @serial(1, "25%")
     def upgrade(self, version):

@@ -81,6 +81,11 @@ def test_staging_is_deployed_in_this_order(tree):
     assert tree["staging1"].files["~/upstream.conf"] == upstream
 
 
+def test_the_balancer_has_all_web_servers_whatever_hosts_are_selected(tree):
+    tree.env.production.balancer.update.with_options(hosts="lb1")()
+    assert tree["lb1"].files["~/upstream.conf"].count("server web") == 2
+
+
 def test_production_gets_what_staging_runs_one_web_server_after_the_other(tree):
     tree.env.production.promote()
     deployed = [run.host.slug for run in tree.runs if run.command.startswith("checkout abc123 ")]

@@ -20,6 +20,7 @@ from deployer.client import start
 from deployer.contrib.nodes import Config, Git, Template
 from deployer.groups import set_group
 from deployer.host import SSHHost
+from deployer.inspection import Inspector
 from deployer.node import Node, ParallelNode, map_roles, required_property, serial
 from deployer.query import Q
 
@@ -118,7 +119,8 @@ class Balancer(Node):
 
     @property
     def servers(self):
-        hosts = self.hosts.filter("web")
+        # All of them, also when it runs with --hosts.
+        hosts = Inspector(self).get_roles()["web"]
         return "\n".join(f"    server {host.address}:{self.port};" for host in hosts)
 
     class upstream(Config):

@@ -30,12 +30,15 @@ import json, os
 from deployer.client import start
 from deployer.groups import production
 from deployer.host import LocalHost, SSHHost
-from deployer.node import Node, ParallelNode, dont_isolate_yet, isolate_one_only
+from deployer.node import Node, ParallelNode, dont_isolate_yet, isolate_one_only, map_roles
 
 class one(LocalHost):
     pass
 
 class two(LocalHost):
+    pass
+
+class third(LocalHost):
     pass
 
 class gone(SSHHost):
@@ -139,12 +142,65 @@ class Site(Node):
         def leave(self):
             raise SystemExit(7)
 
+        def on_empty(self):
+            return self.parent.empty.act()
+
+        def half(self):
+            self.parent.web.half()
+
+        def reach(self):
+            self.parent.nowhere.act()
+
     class empty(ParallelNode.Array):
         class Hosts:
             host = ()
 
         def act(self):
             pass
+
+    class system(Node):
+        class Hosts:
+            host = one, two
+            front = third
+
+        @map_roles("hosst")
+        class misspelt(ParallelNode.Array):
+            def act(self):
+                pass
+
+            @isolate_one_only
+            def any(self):
+                pass
+
+        @map_roles("host", front="front")
+        class web(ParallelNode.Array):
+            def name(self):
+                self.host.run("true")
+
+            def all(self):
+                self.hosts.run("test $HOSTNAME = nowhere")
+
+            @isolate_one_only
+            def all_of_one(self):
+                self.hosts.run("test $HOSTNAME = nowhere")
+
+        @map_roles("front")
+        class front(Node):
+            def setup(self, command="true"):
+                self.host.run(command, ignore_exit_status=command == "false")
+
+        @map_roles("host")
+        class both(Node):
+            def run(self, number, command):
+                self.hosts[int(number)].run(command)
+
+        def deploy(self, command="true"):
+            self.web.name()
+            self.front.setup(command)
+
+        def again(self, command):
+            self.web.name()
+            self.both.run(1, command)
 
     class nowhere(Node):
         class Hosts:
@@ -276,6 +332,14 @@ def test_all_commands_and_actions_are_listed(run: Run) -> None:
         (["db.dump", "a b"], "did you mean: deploy run db.dump 'a b'"),
         (["destroy"], "'destroy' is no command. There are run, ls, "),
         (["--hsts", "one", "run"], "there is no option '--hsts'. Did you mean '--hosts'"),
+        (["run", "--check", "db.dump"], "run: there is no option '--check'; --sandbox checks"),
+        (["--dry-run", "run", "db.dump"], "there is no option '--dry-run'; --sandbox checks"),
+        (["run", "--diff", "db.dump"], "'--diff'; the action diff of a Config shows"),
+        (["run", "--limit", "one", "web.name"], "'--limit'; --hosts NAMES chooses hosts"),
+        (["--limit=one", "run", "web.name"], "'--limit'; --hosts NAMES chooses hosts"),
+        (["-H", "one", "run", "web.name"], "'-H'; --hosts NAMES chooses hosts"),
+        (["exec", "web", "--become", "--", "id"], "'--become'; what an action runs as root"),
+        (["run", "-K", "db.dump"], "'-K'; a password is asked for when it is needed"),
         (["run", "--pth", "db"], "run: there is no option '--pth'. Did you mean '--path'"),
         (["run", "--out", "x", "db"], "run: there is no option '--out'. Did you mean"),
         (["run", "--output", "gathr", "x"], "'gathr' is none of live, stream, "),
@@ -304,6 +368,9 @@ def test_all_commands_and_actions_are_listed(run: Run) -> None:
         (["exec", "web", "--", " "], "exec: the command is empty"),
         (["exec", "--processes", "2", "web", "true"], "exec runs in this process"),
         (["exec", "wbe", "true"], "no node or action 'wbe'. Did you mean 'web'"),
+        (["exec", "two", "true"], "two is a host: web:two, or --hosts two."),
+        (["ssh", "gone"], "gone is a host: "),
+        (["run", "--path", "web.two", "name"], "two is a host: web:two, or --hosts two."),
         (["exec", "plain", "true"], "Site.plain has no hosts: nest a class Hosts"),
         (["ssh", "plain"], "Site.plain has no hosts: nest a class Hosts"),
         (["scp"], "Site has no hosts of its own; web, roles, db, … have some"),
@@ -326,6 +393,13 @@ def test_wrong_use_is_told_in_one_line(run: Run, words: list[str], message: str)
     assert result.stderr.startswith("deploy: ")
     assert message in result.stderr
     assert result.stderr.count("\n") <= (1 if "no hosts:" not in result.stderr else 3)
+
+
+def test_a_host_where_an_action_is_meant_is_called_a_host(run: Run) -> None:
+    result = run("run", "web.two.name")
+    assert result.returncode == 2
+    assert "Site.web has no node or action 'two'." in result.stderr
+    assert result.stderr.endswith(" two is a host: web:two, or --hosts two.\n")
 
 
 @pytest.mark.parametrize(
@@ -387,6 +461,33 @@ def test_how_it_is_run_again_is_no_wrong_use(run: Run) -> None:
     words = shlex.split(result.stderr.partition("run again: ")[2].splitlines()[0])
     assert words[words.index("--") :] == ["--", "web.sleep", "--sandbox"]
     assert run(*words[1:]).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "proposed"),
+    [
+        (["web.half"], "--hosts two web.half"),
+        (["system.web.all"], "--hosts one,two system.web.all"),
+        # On some of its hosts only, it would do something else.
+        (["plain.half"], None),
+        (["both.act"], None),
+        # These ran within a single cell.
+        (["--hosts", "two", "system.web.all"], None),
+        (["--hosts", "two,third", "system.web.all_of_one"], None),
+        (["system.web:two.all"], None),
+    ],
+)
+@pytest.mark.parametrize("reads_lines", [False, True])
+def test_some_hosts_are_proposed_only_for_what_runs_in_their_cells(
+    run: Run, words: list[str], proposed: str | None, reads_lines: bool
+) -> None:
+    *options, action = words
+    result = run(*options, stdin=f"{action}\n") if reads_lines else run("run", *words)
+    assert result.returncode == 1
+    assert "Failed on" in result.stderr
+    again = [line for line in result.stderr.splitlines() if line.startswith("run again: ")]
+    expected = [f"run again: deploy run {proposed}"] if proposed else []
+    assert [line.replace("'one,two'", "one,two") for line in again] == expected
 
 
 # Commands on all hosts.
@@ -498,6 +599,7 @@ def test_of_several_hosts_one_is_chosen_for_a_shell(script: Path, tmp_path: Path
         (["exec", "db", "exit 3"], 1),
         (["run", "nothing"], 2),
         (["run", "plain"], 2),
+        (["run", "empty.act"], 2),
         (["run", "db.dump", "a", "b"], 2),
         (["run", "plain.ask"], 3),
         (["run", "web.any"], 3),
@@ -791,11 +893,45 @@ def test_json_of_one_host_whose_action_runs_another_one_on_others(run: Run) -> N
     assert (told["hosts"][0]["exit_code"], told["hosts"][0]["stdout"]) == (5, "x\n")
 
 
+def test_json_of_an_action_has_the_hosts_that_it_runs_on_one_by_one(run: Run) -> None:
+    told = read_json(run("run", "--json", "system.deploy"))
+    assert (told["status"], names(told)) == ("ok", ["one", "two", "third"])
+    assert [host["exit_code"] for host in told["hosts"]] == [0, 0, 0]
+    # Its status was of no interest.
+    told = read_json(run("run", "--json", "system.deploy", "false"))
+    assert [host["status"] for host in told["hosts"]] == ["ok", "ok", "ok"]
+    told = read_json(run("run", "--json", "system.deploy", "echo out; exit 3"))
+    assert (told["status"], told["stdout"]) == ("failed", "out\n")
+    assert [host["status"] for host in told["hosts"]] == ["ok", "ok", "failed"]
+    third = told["hosts"][2]
+    assert (third["exit_code"], third["error_type"]) == (3, "ExecCommandFailed")
+    assert third["duration"] > 0
+    result = run("run", "--output", "jsonl", "system.deploy", "exit 3")
+    assert json.loads(result.stdout.splitlines()[-1])["hosts"] == {"ok": 2, "failed": 1}
+
+
+def test_json_of_a_host_that_fails_by_itself_after_it_went_well_among_others(run: Run) -> None:
+    told = read_json(run("run", "--json", "system.again", "exit 5"))
+    assert (told["status"], names(told)) == ("failed", ["one", "two"])
+    assert [host["status"] for host in told["hosts"]] == ["ok", "failed"]
+    assert [host["exit_code"] for host in told["hosts"]] == [0, 5]
+    told = read_json(run("run", "--json", "system.again", "true"))
+    assert [host["status"] for host in told["hosts"]] == ["ok", "ok"]
+
+
+def test_json_of_a_host_that_cannot_be_reached_from_within_an_action(run: Run) -> None:
+    result = run("run", "--json", "plain.reach")
+    told = read_json(result)
+    assert (told["status"], names(told), result.returncode) == ("unreachable", ["gone"], 4)
+    assert told["hosts"][0]["status"] == "unreachable"
+    assert told["hosts"][0]["error"] == told["error"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [
         (["plain.act"], 0, {"status": "ok", "result": 7, "hosts": []}),
-        (["empty.act"], 0, {"status": "ok", "result": {}, "hosts": []}),
+        (["plain.on_empty"], 0, {"status": "ok", "result": {}, "hosts": []}),
         (["plain.fault"], 1, {"status": "failed", "error": "'key'", "hosts": []}),
         (["plain.leave"], 1, {"status": "stopped", "result": None, "hosts": []}),
         (["plain.ask"], 3, {"status": "failed", "result": None, "hosts": []}),
@@ -825,6 +961,9 @@ def test_json_is_one_object_however_it_ends(
         (["run", "--json", "--path", "x", "act"], 2, "no node or action 'x'"),
         (["run", "--json", "--hosts", "x", "web.name"], 2, "goes by 'x'"),
         (["run", "--json", "plain"], 2, "Site.plain is a node"),
+        (["run", "--json", "empty.act"], 2, "Site.empty.act: nothing was run, because Site.empty"),
+        (["run", "--json", "system.misspelt.act"], 2, "found none in Site.system, whose"),
+        (["run", "--json", "system.misspelt.any"], 2, "any: nothing was run, because"),
         (["run", "--json", "db.dump", "a", "b"], 2, "too many positional arguments"),
         (["run", "--json", "live.act"], 3, "Site.live is in production"),
         (["exec", "--json", "plain", "true"], 2, "Site.plain has no hosts"),

@@ -349,6 +349,10 @@ def test_show_gives_the_content_and_needs_no_host() -> None:
     ("options", "error"),
     [
         ({"content": None}, r"nested\)\.content is a NoneType; it has to be text, bytes"),
+        (
+            {"content": f"password={Secret('s3cr3t-t0ken')}\n"},
+            r"nested\)\.content has 'Secret\(\*\*\*\)' in it; .*write \.reveal\(\)",
+        ),
         ({"mode": 644}, r"nested\)\.mode is 644, .* write it as in 0o640"),
         ({"mode": "0644"}, r"mode is '0644'"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -9,14 +10,16 @@ import resource
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deployer.exceptions import CommandTimeout, ExecCommandFailed
-from deployer.host import Host, LocalHost, interaction
+from deployer.exceptions import CommandTimeout, ExecCommandFailed, NodeUsageError
+from deployer.host import Host, LocalHost, SSHHost, interaction
 from deployer.loggers import LoggerInterface, TraceLogger
 from deployer.pseudo_terminal import DummyPty
+from deployer.secret import Secret
 from waiting import until
 
 HostClass = type[Host]
@@ -297,6 +300,71 @@ def test_loggers_see_commands_and_how_they_end(host_class: HostClass) -> None:
     host.run("exit 4", ignore_exit_status=True)
     runs = [(entry.host, entry.command, entry.exit_status) for entry in seen.runs]
     assert runs == [(host.slug, "true", 0), (host.slug, "exit 4", 4)]
+
+
+TOKEN = Secret("s3cr3t-t0ken")
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True])
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda host: host.run(["ls"]),
+            "the command has to be a str, not a list: write shlex.join",
+        ),
+        (lambda host: host.sudo(None), "the command has to be a str, not None"),
+        (lambda host: host.run(TOKEN), "the command is a Secret; for its text, write .reveal()"),
+        (lambda host: host.run(f"x {TOKEN}"), "the command has 'Secret(***)' in it; for the text"),
+        (
+            lambda host: host.run_unseen(f"x {TOKEN:>20}"),
+            "the command has 'Secret(***)' in",
+        ),
+        (lambda host: host.run("cat", initial_input=TOKEN), "initial_input is a Secret; for its"),
+        (lambda host: host.run("cat", initial_input=f"{TOKEN}\n"), "initial_input has 'Secret(***"),
+        (
+            lambda host: host.run("cat", initial_input=b"Secret(***)"),
+            "initial_input has 'Secret(***",
+        ),
+        (
+            lambda host: host.run("cat", initial_input=io.StringIO()),
+            "initial_input has to be a str",
+        ),
+        (lambda host: host.env("A", TOKEN), "the value of A is a Secret; for its text, write .rev"),
+        (lambda host: host.env("A", str(TOKEN)), "the value of A has 'Secret(***)' in it; for the"),
+        (lambda host: host.env("A", 80), "the value of A has to be a str, not an int: write str("),
+        (
+            lambda host: host.prefix(f"x {TOKEN}"),
+            "the prefix has 'Secret(***)' in it; for the text",
+        ),
+        (
+            lambda host: host.cd(Path("/")),
+            "the path has to be a str, not a PosixPath: write str(…)",
+        ),
+        (lambda host: host.exists(Path("/")), "the path has to be a str, not a PosixPath: write"),
+        (
+            lambda host: host.put_file(io.StringIO("x"), "x"),
+            "the local path has to be a str, not a StringIO; to write what is in no file, use "
+            'host.open(path, "w")',
+        ),
+        (
+            lambda host: host.get_file("/etc/hosts", io.BytesIO()),
+            "the local path has to be a str, not a BytesIO; to read a file into the program, use "
+            "host.open(path)",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+    use: Callable[[Host], object], message: str, is_sandbox: bool
+) -> None:
+    class web1(SSHHost):
+        address = "no.such.host.invalid"
+
+    trace, logger = TraceLogger(), LoggerInterface()
+    logger.attach(trace)
+    with pytest.raises(NodeUsageError, match=f"^web1: {re.escape(message)}"):
+        use(web1(logger=logger, is_sandbox=is_sandbox))
+    assert trace.entries == []
 
 
 def test_an_interrupt_from_outside_ends_the_command(host_class: HostClass) -> None:

@@ -200,6 +200,50 @@ def test_a_property_is_evaluated_each_time() -> None:
     assert (env.count, env.count) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ([Q("x %s") % Q.port], r"list, .*write Q\(\[…\]\)"),
+        ((1, [Q.port]), r"tuple, .*write Q\(\(…\)\)"),
+        ({Q.port}, r"set, .*write Q\(\{…\}\)"),
+        (frozenset({Q.port}), r"frozenset, .*write Q\(frozenset\(…\)\)"),
+        ({"a": {"b": (Q.port,)}}, r"dict, .*write Q\(\{…\}\)"),
+        ({Q.port: 1}, r"dict"),
+    ],
+)
+def test_a_query_within_a_plain_value_is_refused(value: Any, what: str) -> None:
+    message = rf"^Site\.entries has a query within a {what}"
+    with pytest.raises(NodeDefinitionError, match=message):
+        type(Node)("Site", (Node,), {"entries": value})
+
+    class Site(Node):
+        class web(Node):
+            pass
+
+    with pytest.raises(NodeDefinitionError, match=message):
+        Site.entries = value
+    with pytest.raises(NodeDefinitionError, match=r"^Site\.web: web\.entries has a query within"):
+        Site.web__entries = value
+    with pytest.raises(NodeDefinitionError, match=r"^Other\.web: web\.entries has a query within"):
+        type(Node)("Other", (Site,), {"web__entries": value})
+
+
+def test_values_without_queries_and_other_objects_stay_as_they_are() -> None:
+    class Pair(tuple[Any, ...]):
+        pass
+
+    class Site(Node):
+        port = 80
+        entries = Q([Q.port, {"a": Q.port}])
+        plain = ([1, {"a": (2,)}], {3})
+        pair = Pair((Q.port,))
+
+    site = Env(Site())
+    assert site.entries == [80, {"a": 80}]
+    assert site.plain == ([1, {"a": (2,)}], {3})
+    assert type(site.pair) is Pair
+
+
 def test_a_cached_property_is_refused() -> None:
     with pytest.raises(NodeDefinitionError, match=r"Bad\.value is a cached_property"):
 

@@ -10,6 +10,7 @@ from deployer.host import LocalHost
 from deployer.node import Env, Node, ParallelNode
 from deployer.pseudo_terminal import DummyPty
 from deployer.shell import DeploymentShell
+from deployer.shell.hosts import advise_on_host
 from shell_session import Session
 from shell_tree import SCRIPT, Tree
 from terminals import run_in_terminal
@@ -74,6 +75,15 @@ def test_cd_goes_somewhere(session, lines, place):
         ("helo", "Did you mean 'hello'"),
         ("exti", "Did you mean 'exit'?"),
         ("git.xyz", "Tree.git has no node or action 'xyz'. It has checkout, log."),
+        ("cd second", "no node or action 'second'. It has git, web, service, hello"),
+        ("cd second", "second is a host: web:second, or set-option hosts second."),
+        ("web.second.name", "second is a host: web:second, or set-option hosts second."),
+        ("second name", "second is a host: web:second, or set-option hosts second."),
+        ("exec uptime", "--run runs a command on the hosts."),
+        ("ssh first", "--connect opens a shell on the host."),
+        ("run hello", "An action is run by its name alone; --run runs a command on the hosts."),
+        ("quit", "exit leaves the shell."),
+        ("logout", "exit leaves the shell."),
         ("hello 'open", "The quote ' at 'open' is never closed"),
     ],
 )
@@ -83,6 +93,21 @@ def test_a_mistake_gets_one_line_that_helps(session, line, message):
     assert output.count("\n") == 1
     assert session.status == 2
     assert session.place == "Tree"
+
+
+def test_a_host_that_is_no_node_is_looked_for_here_first(session):
+    session.run("cd git")
+    assert "second is a host: /web:second, or " in session.run("second")
+
+    class Both(Node):
+        class staging(Tree):
+            pass
+
+        class production(Tree):
+            pass
+
+    advice = advise_on_host(Env(Both()).production, "second", "--hosts")
+    assert advice == " second is a host: /production.web:second, or --hosts second."
 
 
 def test_ls_lists_what_is_here(session):

@@ -429,14 +429,18 @@ def test_texts_are_a_mapping_in_which_bytes_of_any_kind_survive(host: type[FakeH
         files["/home"] = "a file"
 
 
-def test_logs_say_for_which_files_sudo_was_used(host: type[FakeHost]) -> None:
+def test_logs_say_for_which_files_sudo_was_used(host: type[FakeHost], tmp_path: Path) -> None:
     trace, logger = TraceLogger(), LoggerInterface()
     logger.attach(trace)
     host(logger=logger).open("/a", "w", use_sudo=True).close()
     host(logger=logger).open("/a", "r").close()
+    (tmp_path / "site").mkdir()
+    host(logger=logger).put_dir(str(tmp_path / "site"), "/www", use_sudo=True)
     assert [str(each).partition(":")[0] for each in trace.walk()] == [
         "web1 | sudo open /a (w)",
         "web1 | open /a (r)",
+        "web1 | sudo put_dir /www",
+        "web1 | copied 1 to /www",
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import stat
@@ -14,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployer.contrib.loggers import JsonLinesLogger
 from deployer.exceptions import RemoteFileError
 from deployer.host import Host
 from deployer.host_container import HostContainer, HostsContainer
+from deployer.loggers import DefaultLogger, LoggerInterface, TraceLogger
 from world import World
 
 pytestmark = pytest.mark.machine
@@ -220,6 +224,36 @@ def test_a_sandbox_says_what_it_would_do(host: Host, site: Path, tmp_path: Path)
         host.run("mkdir dir; touch dir/file")
         assert sandbox.get_dir("dir", str(tmp_path / "back")).copied == (".", "file")
     assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True])
+def test_a_log_says_what_was_copied_and_nothing_when_nothing_was(
+    host: Host, site: Path, tmp_path: Path, is_sandbox: bool
+) -> None:
+    host.put_dir(str(site), "www")
+    logged, lines, trace = io.StringIO(), io.StringIO(), TraceLogger()
+    logger = LoggerInterface()
+    for each in (DefaultLogger(logged), JsonLinesLogger(lines), trace):
+        logger.attach(each)
+    watched = type(host)(logger=logger, is_sandbox=is_sandbox)
+    end = "  (sandbox)" if is_sandbox else ""
+    with watched.cd(host.getcwd()):
+        watched.put_dir(str(site), "www")
+        (site / "more").touch()
+        (site / "run.sh").unlink()
+        watched.put_dir(str(site), "www", delete=True)
+        watched.get_dir("www/empty", str(tmp_path / "back"))
+    expected = [
+        f"{host.slug} | put_dir www{end}",
+        f"{host.slug} | put_dir www{end}",
+        f"{host.slug} | copied 1 to www, removed 1{end}",
+        f"{host.slug} | get_dir www/empty{end}",
+    ]
+    assert logged.getvalue().splitlines() == expected
+    assert [line.partition(": done")[0] for line in str(trace).splitlines()] == expected
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [each["directory"] for each in told if each.get("kind") == "file"] == [True] * 6
+    assert [each["text"] for each in told if each["event"] == "message"] == [expected[2]]
 
 
 def test_progress_counts_what_is_copied(host: Host, site: Path) -> None:

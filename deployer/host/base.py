@@ -160,7 +160,7 @@ class Host(FileAccess, PortForwarding):
             self._context = before
 
     def take_context(self, other: Host) -> None:
-        """Be in the context of another host, unless that is in none."""
+        """Enter the context of another host, unless that is in none."""
         from .command import HostContext
 
         if other._context != HostContext():
@@ -174,6 +174,9 @@ class Host(FileAccess, PortForwarding):
 
         :param expand: False to take a leading tilde literally as well.
         """
+        from .arguments import check_text
+
+        check_text(self.slug, "the path", path)
         return self._in_context(self._context.with_path(path, expand))
 
     def prefix(self, command: str) -> AbstractContextManager[None]:
@@ -181,6 +184,9 @@ class Host(FileAccess, PortForwarding):
 
         It runs in the same shell; when it fails, the command is not run.
         """
+        from .arguments import check_text
+
+        check_text(self.slug, "the prefix", command)
         return self._in_context(self._context.with_prefix(command))
 
     def env(self, name: str, value: str, escape: bool = True) -> AbstractContextManager[None]:
@@ -190,6 +196,9 @@ class Host(FileAccess, PortForwarding):
 
         :param escape: False to have the shell expand ``$NAME`` and ``$(command)`` in the value.
         """
+        from .arguments import check_text
+
+        check_text(self.slug, f"the value of {name}", value)
         return self._in_context(self._context.with_variable(name, value, escape))
 
     # Commands.
@@ -220,6 +229,10 @@ class Host(FileAccess, PortForwarding):
         :param timeout: seconds after which the command is ended, with CommandTimeout. All that it
             started ends with it, but for what left its session (``setsid``).
         """
+        from .arguments import check_input, check_text
+
+        check_text(self.slug, "the command", command)
+        check_input(self.slug, initial_input)
         sandbox = sandbox or self.is_sandbox
         use_sudo = use_sudo or user is not None
         if interactive is None:
@@ -284,7 +297,7 @@ class Host(FileAccess, PortForwarding):
     ) -> None:
         """Hand the terminal to a shell on the host (or to ``command``) until it ends.
 
-        :param use_sudo: have it be root's.
+        :param use_sudo: run it as root.
         """
         shell = shlex.quote(self.shell) if self.shell else '"$SHELL"'
         self.run(
@@ -296,7 +309,7 @@ class Host(FileAccess, PortForwarding):
         )
 
     def has_command(self, name: str) -> bool:
-        """Whether a shell on the host finds a command of this name."""
+        """Return whether a shell on the host finds a command of this name."""
         host = self.copy()
         host.is_sandbox = False
         command = f"command -v {shlex.quote(name)}"
@@ -358,5 +371,8 @@ class Host(FileAccess, PortForwarding):
         )
 
     def get_ip_address(self, interface: str = "eth0") -> str | None:
-        """Return the IPv4 address of an interface; None when it has none."""
+        """Return the IPv4 address of an interface; None when it has none.
+
+        :raises LookupError: when there is no such interface; it lists those that there are.
+        """
         return self.ifconfig().get_interface(interface).ip

@@ -24,7 +24,7 @@ _TILDE = re.compile(r"~(?:[A-Za-z_][A-Za-z0-9._-]*)?", re.ASCII)
 class HostContext:
     """Where and how commands run: the directory, and what is done before each of them.
 
-    A frozen value: ``with_…`` give a new one.
+    It is frozen: the methods return a new one.
     """
 
     #: The directory, as given by ``cd``; None is where a session starts.
@@ -40,7 +40,7 @@ class HostContext:
         return replace(self, path=join_path(self.path, path, expand))
 
     def with_prefix(self, command: str) -> HostContext:
-        """Run a command before every other, in the same shell; its failure is theirs."""
+        """Run a command before every other, in the same shell; when it fails, they do not run."""
         _check_text("prefix", command)
         if _NEEDS_BRACES.search(command):
             # A comment, or what must end with its line, would swallow the rest of this one.

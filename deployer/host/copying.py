@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..exceptions import RemoteFileError
+from .arguments import check_local_path
 from .files import FileSystem, LocalFileSystem, check_regular, file_errors
 from .opening import open_reader, open_writer
 from .transfers import Progress, transfer
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["get_dir", "get_file", "put_dir", "put_file"]
 
+_PUT_INSTEAD = 'to write what is in no file, use host.open(path, "w"), or "wb" for bytes'
+_GET_INSTEAD = 'to read a file into the program, use host.open(path), or host.open(path, "rb")'
+
 
 def put_file(
     host: FileAccess, local_path: str, remote_path: str, use_sudo: bool, progress: Progress | None
 ) -> None:
     """Copy a local file to the host; see :meth:`Host.put_file`."""
+    check_local_path(host.slug, local_path, _PUT_INSTEAD)
     here = LocalFileSystem()
     local_path = os.path.expanduser(local_path)
     with file_errors("this machine", local_path, "read"):
@@ -49,6 +54,7 @@ def get_file(
     host: FileAccess, remote_path: str, local_path: str, use_sudo: bool, progress: Progress | None
 ) -> None:
     """Copy a file of the host here; see :meth:`Host.get_file`."""
+    check_local_path(host.slug, local_path, _GET_INSTEAD)
     here = LocalFileSystem()
     local_path = os.path.expanduser(local_path)
     with suppress(OSError):
@@ -78,10 +84,15 @@ def put_dir(
     progress: Progress | None,
 ) -> TreeSummary:
     """Make a directory of the host look like a local one; see :meth:`Host.put_dir`."""
+    check_local_path(host.slug, local_path, _PUT_INSTEAD)
     here = Side(LocalFileSystem(), os.path.expanduser(local_path), "this machine")
     with ExitStack() as stack:
         there = _open_side(host, remote_path, "w", use_sudo, stack)
-        return _copy_tree(host, here, there, remote_path, delete, progress)
+        summary = _copy_tree(host, here, there, remote_path, delete, progress)
+    if summary.changed:
+        change = _describe(summary, remote_path)
+        host.logger.log_change(host.slug, change, host.is_sandbox)
+    return summary
 
 
 def get_dir(
@@ -93,6 +104,7 @@ def get_dir(
     progress: Progress | None,
 ) -> TreeSummary:
     """Make a local directory look like one of the host; see :meth:`Host.get_dir`."""
+    check_local_path(host.slug, local_path, _GET_INSTEAD)
     here = Side(LocalFileSystem(), os.path.expanduser(local_path), "this machine")
     with ExitStack() as stack:
         there = _open_side(host, remote_path, "r", use_sudo, stack)
@@ -112,7 +124,14 @@ def _copy_tree(
 
 def _open_side(host: FileAccess, path: str, mode: str, use_sudo: bool, stack: ExitStack) -> Side:
     stack.enter_context(
-        host.logger.log_file(host.slug, path, mode=mode, use_sudo=use_sudo, sandbox=host.is_sandbox)
+        host.logger.log_file(
+            host.slug,
+            path,
+            mode=mode,
+            use_sudo=use_sudo,
+            sandbox=host.is_sandbox,
+            is_directory=True,
+        )
     )
     with file_errors(host.slug, path, "write" if mode == "w" else "read"):
         full_path = host.expand_path(path)
@@ -133,6 +152,13 @@ def _open_root_files(host: FileAccess) -> Iterator[FileSystem]:
     with host._stream_as_root(f"/bin/sh -c {shlex.quote(_SFTP_SERVER)}") as stream:
         stream.read_heading()
         yield sftp_over(stream)
+
+
+def _describe(summary: TreeSummary, path: str) -> str:
+    copied, removed = len(summary.copied), len(summary.removed)
+    if not copied:
+        return f"removed {removed} from {path}"
+    return f"copied {copied} to {path}" + (f", removed {removed}" if removed else "")
 
 
 def _title(host: FileAccess, path: str) -> str:

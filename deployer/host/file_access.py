@@ -76,8 +76,10 @@ class FileAccess(abc.ABC):
 
         :param expand: False to take a leading tilde literally.
         """
+        from .arguments import check_text
         from .command import join_path
 
+        check_text(self.slug, "the path", path)
         path = join_path(self._context.path, path, expand)
         if path.startswith("~"):
             user, slash, rest = path[1:].partition("/")
@@ -181,7 +183,8 @@ class FileAccess(abc.ABC):
         ``put_dir('site', '/srv/www')`` puts what is in ``site`` into ``/srv/www``, which is made
         if it is not there. Files, directories and symlinks are copied, with their permissions; a
         symlink stays one. What has the same size and time of change is not copied again. Each file
-        is replaced whole or not at all; when something fails, another call does the rest.
+        is replaced whole or not at all; when something fails, another call does the rest. Loggers
+        get a message that says how much was done, if anything was.
 
         :param use_sudo: write as root, to whom what is new belongs. It takes the program
             ``sftp-server`` on the host, a part of OpenSSH.
@@ -217,14 +220,14 @@ class FileAccess(abc.ABC):
         return file_errors(self.slug, path, what)
 
     def open_files(self) -> AbstractContextManager[FileSystem]:
-        """Give what can be done with single files and directories, for a ``with`` block.
+        """Give operations on single files and directories (rename, chmod…) for a ``with`` block.
 
         It takes absolute paths, knows no sandbox, and its errors are plain ``OSError``.
         """
         return self._open_files()
 
     def stat(self, path: str) -> Stat:
-        """Return what is known of a file; of the one that it leads to, for a symlink."""
+        """Return what is known of a file; for a symlink, of the one that it leads to."""
         with self._file_errors(path, "stat"):
             full_path = self.expand_path(path)
             with self._open_files() as files:
@@ -242,7 +245,7 @@ class FileAccess(abc.ABC):
                 return sorted(files.listdir(full_path), key=lambda found: found.filename)
 
     def exists(self, path: str, use_sudo: bool = False) -> bool:
-        """Whether there is a file or directory; a symlink that leads nowhere is none.
+        """Return whether there is a file or directory; a symlink that leads nowhere is none.
 
         :param use_sudo: look as root.
         """

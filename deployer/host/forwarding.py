@@ -41,9 +41,9 @@ class PortForwarding(abc.ABC):
         local_host: str = "127.0.0.1",
         remote_host: str = "localhost",
     ) -> AbstractContextManager[int]:
-        """Make a port that the host can reach a port of this machine, for a ``with`` block.
+        """Forward a port of this machine to one that the host can reach, for a ``with`` block.
 
-        ``with host.forward_local(0, 5432) as port:`` has a database of the host listen on the
+        ``with host.forward_local(0, 5432) as port:`` makes a database of the host reachable on the
         local ``port``. Connections are closed at the end of the block.
 
         :param local_port: the port here; 0 for a free one, which the block is given.
@@ -66,7 +66,7 @@ class PortForwarding(abc.ABC):
         remote_host: str = "127.0.0.1",
         local_host: str = "localhost",
     ) -> AbstractContextManager[int]:
-        """Make a port that this machine can reach a port of the host, for a ``with`` block.
+        """Forward a port of the host to one that this machine can reach, for a ``with`` block.
 
         It ends with the connection to the host: one that is opened again does not have it.
 

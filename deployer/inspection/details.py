@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..node.action import Runs
 from ..node.base import Node
 from ..node.decorators import get_marks
 from ..node.descriptors import NodeAttribute, RequiredProperty, find_attribute
@@ -126,6 +127,7 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
     inspector = Inspector(node)
     action = inspector.get_action(name)
     function = getattr(action, "action", action).function
+    runs = action.runs
     original = action.alias_of or name
     names = [
         each.name for each in inspector.get_actions() if original in (each.name, each.alias_of)
@@ -133,12 +135,7 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
     cells = tuple(clean(cell.name) for cell in inspector.iter_isolations() if cell.identifier)
     marks = get_marks(function)
     batches: tuple[int | str, ...] = ()
-    if inspector.is_isolated() or marks.is_isolated_later:
-        runs = "once"
-    elif marks.needs_one_cell:
-        runs = "in-one-cell"
-    else:
-        runs = "in-each-cell"
+    if runs is Runs.IN_EACH_CELL:
         batches = marks.batches.batches if marks.batches is not None else ()
     return ActionDetails(
         kind="action",
@@ -148,8 +145,8 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
         place=find_place(function),
         doc=clean_doc(action.__doc__),
         aliases=tuple(clean(each) for each in names if each != name),
-        runs=runs,
-        cells=() if runs == "once" else cells,
+        runs=runs.value,
+        cells=() if runs is Runs.ONCE else cells,
         batches=batches,
         changes_nothing=marks.changes_nothing,
     )

@@ -46,7 +46,9 @@ D = TypeVar("D", bound=NodeAttribute)
 class PathType(StrEnum):
     """What a path consists of."""
 
+    #: Names.
     NAME_ONLY = "NAME_ONLY"
+    #: Nodes.
     NODE_ONLY = "NODE_ONLY"
     #: Pairs of a node and its name.
     NODE_AND_NAME = "NODE_AND_NAME"
@@ -55,8 +57,11 @@ class PathType(StrEnum):
 class Attribute(NamedTuple):
     """A property or a query of a node; reading it would evaluate it."""
 
+    #: The name of the attribute.
     name: str
+    #: Its docstring.
     doc: str
+    #: The query, unevaluated; None for a property.
     query: Query | None = None
 
     def __repr__(self) -> str:

@@ -41,10 +41,10 @@ class Logger:
         """A command ended; ``entry`` says how."""
 
     def start_file(self, entry: FileEntry) -> None:
-        """A file is about to be opened."""
+        """A file is about to be opened, or a directory to be copied."""
 
     def end_file(self, entry: FileEntry) -> None:
-        """A file was closed; ``entry`` says how."""
+        """A file was closed, or a directory copied; ``entry`` says how."""
 
     def fork(self, entry: ForkEntry) -> Logger:
         """Return the logger for a part that runs beside others; by default this one sees it."""
@@ -180,12 +180,19 @@ class LoggerInterface:
 
     @contextmanager
     def log_file(
-        self, host: str, path: str, *, mode: str, use_sudo: bool = False, sandbox: bool = False
+        self,
+        host: str,
+        path: str,
+        *,
+        mode: str,
+        use_sudo: bool = False,
+        sandbox: bool = False,
+        is_directory: bool = False,
     ) -> Iterator[FileEntry]:
-        """Report a file that is open during the ``with`` block."""
+        """Report a file that is open, or a directory that is copied, during the ``with`` block."""
         from .entries import FileEntry
 
-        file = FileEntry(host, redact(path), mode, use_sudo, sandbox)
+        file = FileEntry(host, redact(path), mode, use_sudo, sandbox, is_directory)
         with self._report(file, "start_file", "end_file") as entry:
             yield entry
 
@@ -210,6 +217,15 @@ class LoggerInterface:
     def log_message(self, text: str) -> None:
         """Report a text."""
         self._call(self._attachments, "log_message", redact(text))
+
+    def log_change(self, host: str, change: str, sandbox: bool = False) -> None:
+        """Report what was changed on a host, as in ``"wrote /etc/motd"``, as a text."""
+        # Imported once there is a change.
+        from .. import printing
+
+        # What shows the output of several hosts says by itself whose it is.
+        name = "" if host == printing.get_owner() else f"{host} | "
+        self.log_message(f"{name}{change}{'  (sandbox)' if sandbox else ''}")
 
     @contextmanager
     def _report(self, entry: E, start: str, end: str) -> Iterator[E]:

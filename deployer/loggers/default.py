@@ -159,7 +159,11 @@ def describe(entry: Entry, all_lines: bool = True) -> str:
             return f"$ {sudo}{command}{_sandboxed(entry.sandbox)}"
         case FileEntry():
             sudo = "sudo " if entry.use_sudo else ""
-            return f"{sudo}open {entry.path} ({entry.mode}){_sandboxed(entry.sandbox)}"
+            if entry.is_directory:
+                text = f"{'put_dir' if entry.mode == 'w' else 'get_dir'} {entry.path}"
+            else:
+                text = f"open {entry.path} ({entry.mode})"
+            return f"{sudo}{text}{_sandboxed(entry.sandbox)}"
         case GroupEntry() | ForkEntry():
             return entry.name
     return type(entry).__name__

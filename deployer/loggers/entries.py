@@ -65,13 +65,15 @@ class RunEntry(Entry):
 
 @dataclass(eq=False)
 class FileEntry(Entry):
-    """A file on a host that is opened."""
+    """A file on a host that is opened, or a directory of which what changed is copied."""
 
     host: str
     path: str
     mode: str
     use_sudo: bool = False
     sandbox: bool = False
+    #: Whether it is a directory: copied there by ``put_dir`` (mode ``w``) or here by ``get_dir``.
+    is_directory: bool = False
 
 
 @dataclass(eq=False)

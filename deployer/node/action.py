@@ -7,7 +7,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..exceptions import (
@@ -18,6 +18,7 @@ from ..exceptions import (
 )
 from .decorators import get_marks
 from .isolation import (
+    explain_lack_of_cells,
     explain_lack_of_hosts,
     get_cell_hosts,
     get_cell_name,
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     from .base import Node
     from .env import Env
 
-__all__ = ["Action", "EnvAction", "ParallelActionResult", "UnboundAction", "noting_skipped"]
+__all__ = [
+    "Action",
+    "EnvAction",
+    "ParallelActionResult",
+    "Runs",
+    "UnboundAction",
+    "noting_skipped",
+]
 
 T = TypeVar("T")
 
@@ -82,6 +90,16 @@ class UnboundAction(_Wrapper):
         return UnboundAction(self.name, change(self.function))
 
 
+class Runs(StrEnum):
+    """Where an action runs."""
+
+    #: On the node as a whole.
+    ONCE = "once"
+    #: In a single cell of an array.
+    IN_ONE_CELL = "in-one-cell"
+    IN_EACH_CELL = "in-each-cell"
+
+
 class Action(_Wrapper):
     """An action of a bare node: it can be looked at, and run in an Env only."""
 
@@ -115,6 +133,14 @@ class Action(_Wrapper):
     def changes_nothing(self) -> bool:
         """Whether its author says that it changes nothing."""
         return get_marks(self.function).changes_nothing
+
+    @property
+    def runs(self) -> Runs:
+        """Where it runs: once, in one cell of an array, or in each of them."""
+        marks = get_marks(self.function)
+        if self.node._node_is_isolated or marks.is_isolated_later:
+            return Runs.ONCE
+        return Runs.IN_ONE_CELL if marks.needs_one_cell else Runs.IN_EACH_CELL
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NodeUsageError(
@@ -174,13 +200,19 @@ class EnvAction(_Wrapper):
         """Whether its author says that it changes nothing."""
         return self.action.changes_nothing
 
+    @property
+    def runs(self) -> Runs:
+        """Where it runs: once, in one cell of an array, or in each of them."""
+        return self.action.runs
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        marks = get_marks(self.action.function)
-        if self.node._node_is_isolated or marks.is_isolated_later:
-            return self._run(args, kwargs)
-        if marks.needs_one_cell:
-            return self._in(self._choose_cell())._run(args, kwargs)
-        return self._run_in_cells(args, kwargs)
+        match self.runs:
+            case Runs.ONCE:
+                return self._run(args, kwargs)
+            case Runs.IN_ONE_CELL:
+                return self._in(self._choose_cell())._run(args, kwargs)
+            case Runs.IN_EACH_CELL:
+                return self._run_in_cells(args, kwargs)
 
     def with_options(self, **changes: Any) -> EnvAction:
         """Return the action with other options for what it runs in parallel.
@@ -314,17 +346,11 @@ class EnvAction(_Wrapper):
         return cell
 
     def _report_no_cells(self) -> None:
+        reason = explain_lack_of_cells(self.node)
         roles = get_roles(self.node)
         if roles and "host" not in roles:
-            raise NodeUsageError(
-                f"{self.full_name}() has nowhere to run: a parallel node has one cell for each "
-                f"host of the role 'host', and {get_full_name(self.node)} has only the roles "
-                f"{', '.join(map(repr, roles))}"
-            )
-        self._env._node_logger.log_message(
-            f"{self.full_name}: nothing was run, because {get_full_name(self.node)} has no hosts: "
-            f"{explain_lack_of_hosts(self.node)}"
-        )
+            raise NodeUsageError(f"{self.full_name}() has nowhere to run: {reason}")
+        self._env._node_logger.log_message(f"{self.full_name}: nothing was run, because {reason}")
 
 
 class ParallelActionResult(dict[Any, T], Generic[T]):

@@ -217,7 +217,7 @@ class ParallelNode(Node, metaclass=ParallelNodeBase):
         JustOne: ClassVar[Any]
 
 
-#: The old name.
+#: The old name of :class:`ParallelNode`.
 SimpleNode = ParallelNode
 
 

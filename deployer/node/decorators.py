@@ -79,7 +79,7 @@ def dont_isolate_yet(function: F) -> F:
 
 
 def isolate_one_only(function: F) -> F:
-    """Run the action of a ParallelNode in one cell; the user is asked in which."""
+    """Run the action of a ParallelNode in one cell; of several, somebody is asked which."""
     return _mark(function, needs_one_cell=True)
 
 
@@ -106,7 +106,7 @@ def serial(*sizes: int | str, max_failures: int | str = 0) -> Callable[[F], F]:
 
 
 def suppress_action_result(function: F) -> F:
-    """Keep the shell from printing what the action returns."""
+    """Keep the shell and the command line from printing what the action returns."""
     return _mark(function, suppresses_result=True)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Isolation",
     "IsolationIdentifierType",
+    "explain_lack_of_cells",
     "explain_lack_of_hosts",
     "find_cell",
     "get_cell_hosts",
@@ -180,6 +181,17 @@ def explain_lack_of_hosts(node: Node) -> str:
         f"nest a class Hosts in {type(node).__name__}, or in a node around it, like\n"
         "    class Hosts:\n        host = my_host"
     )
+
+
+def explain_lack_of_cells(node: Node) -> str:
+    """Return why an array has no cells, and what to do, to end a message with."""
+    roles = get_roles(node)
+    if roles and "host" not in roles:
+        return (
+            "a parallel node has one cell for each host of the role 'host', and "
+            f"{get_full_name(node)} has only the roles {', '.join(map(repr, roles))}"
+        )
+    return f"{get_full_name(node)} has no hosts: {explain_lack_of_hosts(node)}"
 
 
 def _iter_cells(node: Node) -> Iterator[tuple[Node, tuple[type[Host], ...], tuple[int, ...]]]:

@@ -11,7 +11,7 @@ import functools
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from ..exceptions import NodeDefinitionError
 from ..host_container import parse_hosts
@@ -39,6 +39,17 @@ T = TypeVar("T")
 
 # As in ``inspect``, which takes half as long to import as Python takes to start.
 _CO_VARARGS = 0x04
+
+# What can have queries in it, and how it is written to have them evaluated.
+_AS_QUERIES: dict[type, str] = {
+    list: "Q([…])",
+    tuple: "Q((…))",
+    set: "Q({…})",
+    frozenset: "Q(frozenset(…))",
+    dict: "Q({…})",
+}
+# What is nested deeper in a value is taken to be data.
+_DEEPEST_QUERY = 3
 
 #: What every Env has itself, so that a node's attribute of that name would never be seen.
 RESERVED = (
@@ -303,7 +314,23 @@ def _wrap(owner: str, kind: NodeKind, name: str, value: Any, base: NodeBase) -> 
         return {name: PropertyDescriptor(name, value)}
     if isinstance(value, Query):
         return {name: QueryDescriptor(name, value)}
+    if _has_query(value):
+        raise NodeDefinitionError(
+            f"{owner}.{name} has a query within a {type(value).__name__}, where it would never be "
+            f"evaluated: write {_AS_QUERIES[type(value)]}"
+        )
     return {name: value}
+
+
+def _has_query(value: object, depth: int = _DEEPEST_QUERY) -> bool:
+    """Return whether a list, tuple, set or dict has a query in it, to some depth."""
+    # Of these kinds exactly, as Q(…) evaluates them.
+    if type(value) not in _AS_QUERIES:
+        return False
+    parts = (*value, *value.values()) if isinstance(value, dict) else cast(Iterable[object], value)
+    return any(
+        isinstance(part, Query) or (depth > 1 and _has_query(part, depth - 1)) for part in parts
+    )
 
 
 def _check_function(owner: str, name: str, function: types.FunctionType) -> None:

@@ -59,7 +59,7 @@ class RoleMapping:
 
 
 class DefaultRoleMapping(RoleMapping):
-    """The nested node has the roles of its parent, as it has without a mapping."""
+    """The mapping of a node that has no other: it has the roles of its parent."""
 
     def __init__(self) -> None:
         super().__init__({})

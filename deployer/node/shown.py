@@ -53,6 +53,7 @@ class _ReportedAction(EnvAction):
     """An action of which JSON tells everything, whatever kind of node it is of."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from ..loggers.hosts_seen import HostsSeen
         from ..parallel import Job
         from ..parallel.jobs import attempt
         from ..parallel.running import run_job
@@ -66,11 +67,13 @@ class _ReportedAction(EnvAction):
         if not host and node._node_is_isolated and len(env.hosts) == 1:
             host = tuple(env.hosts.get_hosts())
             name = host[0].slug
+        seen = HostsSeen()
         is_json = env._node_pty.presentation.output == "json"
         make_view = functools.partial(
             ActionJsonView if is_json else ActionJsonLinesView,
             path=get_full_name(node),
             action=self.action.name,
+            seen=seen,
         )
 
         def run_in(pty: Pty) -> Any:
@@ -85,11 +88,12 @@ class _ReportedAction(EnvAction):
             return attempt(name, lambda: run_job(job, pty, env._node_options.retries))
 
         # In this thread: what it runs in parallel, if anything, has threads of its own.
-        (outcome,) = env._node_pty.run_in_auxiliary_ptys(
-            [(name, report)],
-            lambda functions: [function() for function in functions],
-            lambda pty, jobs, run_all: show_in(make_view, pty, jobs, run_all, self.full_name),
-        )
+        with env._node_logger.attached(seen):
+            (outcome,) = env._node_pty.run_in_auxiliary_ptys(
+                [(name, report)],
+                lambda functions: [function() for function in functions],
+                lambda pty, jobs, run_all: show_in(make_view, pty, jobs, run_all, self.full_name),
+            )
         if outcome.error is not None:
             raise outcome.error
         return None

@@ -252,6 +252,8 @@ class _Parser(argparse.ArgumentParser):
         from ..cli.completion import did_you_mean
 
         word = word.partition("=")[0]
+        if word in _FOREIGN:
+            self.error(f"there is no option {word!r}; {_FOREIGN[word]}")
         known = [name for option in self._known for name in option.names if name[:2] == "--"]
         self.error(f"there is no option {word!r}.{did_you_mean(word, known)}")
 
@@ -399,6 +401,21 @@ _WORDS = {
     "pattern": ("PATTERN", "a part of a name, or a whole one with *, ? or [ ] in it"),
     "target": ("PATH", "names joined by dots"),
     "shell": ("SHELL", " or ".join(SHELLS)),
+}
+
+_SANDBOX = "--sandbox checks the commands, and changes nothing"
+_HOSTS = "--hosts NAMES chooses hosts of the tree"
+_ROOT = "what an action runs as root is in its code (sudo, use_sudo); exec has --sudo"
+_PASSWORD = "a password is asked for when it is needed, unless the class of the host has one"
+
+#: What other programs of this kind call an option, with what there is instead.
+_FOREIGN = {
+    **dict.fromkeys(("--check", "-C", "--dry-run", "--dry", "--noop"), _SANDBOX),
+    **dict.fromkeys(("--diff", "-D"), "the action diff of a Config shows what its setup changes"),
+    **dict.fromkeys(("--limit", "-l", "--host", "-H"), _HOSTS),
+    **dict.fromkeys(("--become", "-b"), _ROOT),
+    **dict.fromkeys(("--ask-become-pass", "-K", "--ask-pass", "-k"), _PASSWORD),
+    **dict.fromkeys(("--forks", "-f"), "--parallel N runs on at most N hosts at once"),
 }
 
 _EXIT_STATUSES = """\

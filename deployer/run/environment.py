@@ -40,12 +40,15 @@ def make_env(line: CommandLine, path: str = "") -> Env:
 def _find(root: Env, path: str) -> Env:
     # Imported here: it comes with the shell, and takes its time.
     from ..cli.grammar import LineError, parse
+    from ..shell.hosts import advise_on_host
     from ..shell.navigation import NotFound, find_node
 
     try:
         return find_node(root, parse(path).texts)
-    except (LineError, NotFound) as error:
+    except LineError as error:
         raise WrongUse(str(error)) from error
+    except NotFound as error:
+        raise WrongUse(f"{error}{advise_on_host(root, error.name, '--hosts')}") from error
 
 
 def _make_pty(line: CommandLine) -> Pty:

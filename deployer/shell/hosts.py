@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..exceptions import NodeUsageError
 from ..inspection import Inspector
-from ..node.isolation import explain_lack_of_hosts, get_roles
+from ..node.action import Runs
+from ..node.isolation import explain_lack_of_cells, explain_lack_of_hosts, get_roles
 from ..utils.spelling import find_nearest
 
 if TYPE_CHECKING:
     from ..host import Host
     from ..node import Env
+    from ..node.action import EnvAction
     from ..utils.folding import NamePattern
 
 __all__ = [
     "NoHosts",
+    "advise_on_host",
     "check_chosen_hosts",
+    "check_has_cells",
     "check_has_hosts",
     "check_hosts",
     "list_hosts",
@@ -44,6 +48,35 @@ def list_hosts(env: Env) -> list[str]:
 def show_pattern(pattern: NamePattern) -> str:
     """Return which hosts are chosen, as it was typed."""
     return ",".join(item.text for item in pattern.items)
+
+
+def advise_on_host(env: Env, name: str, choosing: str) -> str:
+    """Return a sentence about a host whose name stands where a node was meant; nothing for others.
+
+    It says which cell of an array it is, or else which node has it as its only host.
+
+    :param env: where the name was typed.
+    :param choosing: what chooses hosts there: an option.
+    """
+    is_host, place = False, ""
+    slash = "" if Inspector(env).get_parent() is None else "/"
+    below = Inspector(env).walk(skip_broken=True)
+    for node in itertools.chain(below, Inspector(Inspector(env).get_root()).walk(skip_broken=True)):
+        inspector = Inspector(node)
+        names = [*inspector.get_path()][1:]
+        hosts = _list_all_hosts(node)
+        if name not in hosts or any(each.startswith("_") for each in names):
+            continue
+        is_host = True
+        path = slash + ".".join(names)
+        if any(cell.identifier and cell.name == name for cell in inspector.iter_isolations()):
+            place = f"{path}:{name}"
+            break
+        if hosts == [name] and names:
+            place = place or path
+    if not is_host:
+        return ""
+    return f" {name} is a host: {f'{place}, or ' if place else ''}{choosing} {name}."
 
 
 def check_has_hosts(env: Env) -> None:
@@ -78,6 +111,17 @@ def check_chosen_hosts(env: Env) -> None:
     hosts = _list_all_hosts(env)
     if hosts and not any(map(options.hosts.matches, _list_names(env))):
         _report_none_chosen(env, hosts)
+
+
+def check_has_cells(action: EnvAction) -> None:
+    """Raise NoHosts when an action runs in the cells of an array that has none.
+
+    Within another action it is no error: the same tree may have such hosts elsewhere.
+    """
+    if action.runs is Runs.ONCE or next(iter(action.node), None) is not None:
+        return
+    reason = explain_lack_of_cells(action.node)
+    raise NoHosts(f"{action.full_name}: nothing was run, because {reason}")
 
 
 def check_hosts(root: Env, pattern: NamePattern) -> None:

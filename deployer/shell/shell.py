@@ -17,6 +17,7 @@ from ..exceptions import ParallelActionException
 from ..failures import describe_failure
 from ..inspection import Inspector
 from ..node import Env, Node, ParallelActionResult
+from ..node.action import Runs
 from ..node.env import as_env
 from ..pseudo_terminal import write_text
 from ..utils.colours import paint, shows_colours
@@ -25,7 +26,7 @@ from .builtins import BUILTINS, UsageError
 from .completion import ShellCandidates
 from .display import describe_action, describe_node, describe_result
 from .execution import CallError, Outcome, attempt, get_action, prepare_call
-from .hosts import NoHosts, check_chosen_hosts, list_hosts
+from .hosts import NoHosts, advise_on_host, check_chosen_hosts, check_has_cells, list_hosts
 from .navigation import DEFAULT_ACTION, NotFound, Target, find_elsewhere, find_target, make_command
 from .state import ShellState
 
@@ -33,6 +34,15 @@ __all__ = ["DeploymentShell"]
 
 # The path in a prompt is cut at its beginning to leave room for a line.
 _LONGEST_PATH = 40
+
+# What other shells and programs call what this one does, with how it is done here.
+_FOREIGN = {
+    "exec": "--run runs a command on the hosts.",
+    "logout": "exit leaves the shell.",
+    "quit": "exit leaves the shell.",
+    "run": "An action is run by its name alone; --run runs a command on the hosts.",
+    "ssh": "--connect opens a shell on the host.",
+}
 
 
 class DeploymentShell(LineShell):
@@ -68,7 +78,16 @@ class DeploymentShell(LineShell):
 
     def run_action(self, words: Sequence[Token]) -> int:
         """Run the action that words name, with arguments, and nothing else; as ``run_line``."""
-        return self._guard(lambda: self.call(find_target(self.state.node, words), words))
+
+        def run() -> int:
+            try:
+                target = find_target(self.state.node, words)
+            except NotFound as error:
+                advice = advise_on_host(self.state.node, error.name, "--hosts")
+                raise NotFound(f"{error}{advice}") from None
+            return self.call(target, words)
+
+        return self._guard(run)
 
     def complete(self, line: str, cursor: int) -> Sequence[Completion]:
         """Return nodes, actions, parameters and commands; it never connects."""
@@ -110,6 +129,7 @@ class DeploymentShell(LineShell):
         """
         action = get_action(target)
         check_chosen_hosts(target.node)
+        check_has_cells(action)
         name = " ".join(word.text for word in words[: len(words) - len(target.arguments)])
         # Imported here, as in what follows: to look around in a tree takes none of it.
         from ..node.shown import shown_as_asked
@@ -130,7 +150,7 @@ class DeploymentShell(LineShell):
             elif not action.suppress_result and (text := describe_result(value)):
                 self.show(text)
 
-        with self._proposing(target):
+        with self._proposing(target, action.runs):
             is_default = action.name == DEFAULT_ACTION
             title = Inspector(target.node).get_name() if is_default else action.name
             return self.run_at(target.node, title, run, show_result, action.changes_nothing)
@@ -150,9 +170,10 @@ class DeploymentShell(LineShell):
         :param changes_nothing: whether it needs no question.
         :return: the exit status.
         """
+        from ..loggers.hosts_seen import HostsSeen
         from .confirmation import confirm
         from .recording import Recording
-        from .summary import HostsSeen, describe_outcome
+        from .summary import describe_outcome
 
         if self.state.confirms and not changes_nothing:
             confirm(node, name)
@@ -232,20 +253,31 @@ class DeploymentShell(LineShell):
         try:
             return BUILTINS[name].run(self, words)
         except NotFound as error:
-            advice = self._look_elsewhere(error.name) or self._advise_quotes(words)
+            advice = (
+                self._advise_on_host(error)
+                or self._look_elsewhere(error.name)
+                or self._advise_quotes(words)
+            )
             raise NotFound(f"{error}{advice if error.name else ''}") from None
 
     def _look_elsewhere(self, name: str) -> str:
         places = find_elsewhere(self.state.node, name) if name else []
         return f" Elsewhere there is {' and '.join(f'/ {p}' for p in places)}." if places else ""
 
+    def _advise_on_host(self, error: NotFound) -> str:
+        return advise_on_host(self.state.node, error.name, "set-option hosts")
+
     def _advise(self, words: Sequence[Token], error: NotFound) -> str:
         """Return what else somebody may have meant, than what is named like it here."""
         word = words[0].text
+        if advice := self._advise_on_host(error):
+            return advice
         if places := self._look_elsewhere(word):
             return places
         if not error.name:
             return self._advise_inspecting(words)
+        if word == error.name and word in _FOREIGN:
+            return f" {_FOREIGN[word]}"
         if advice := self._advise_quotes(words):
             return advice
         if "Did you mean" in str(error):
@@ -276,12 +308,19 @@ class DeploymentShell(LineShell):
         return ""
 
     @contextlib.contextmanager
-    def _proposing(self, target: Target) -> Iterator[None]:
-        """Let runs say how the action is run again on some hosts, where it is not known already."""
+    def _proposing(self, target: Target, runs: Runs) -> Iterator[None]:
+        """Let runs say how the action is run again on some hosts, where it runs in their cells.
+
+        Any other action may do something for all of its hosts together, such as writing a file
+        with their names: on some of them only, it would do something else.
+        """
         before = self.pty.presentation
-        if self.program is not None and before.make_rerun is None:
+        make_rerun = before.make_rerun
+        if runs is not Runs.IN_EACH_CELL:
+            make_rerun = None
+        elif make_rerun is None and self.program is not None:
             make_rerun = partial(make_command, self.program, target)
-            self.pty.presentation = before._replace(make_rerun=make_rerun)
+        self.pty.presentation = before._replace(make_rerun=make_rerun)
         try:
             yield
         finally:

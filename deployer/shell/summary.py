@@ -5,41 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..cli.status import Status
-from ..loggers import Logger
 
 if TYPE_CHECKING:
-    from ..loggers.entries import FileEntry, RunEntry
+    from ..loggers.hosts_seen import HostsSeen
     from .execution import Outcome
 
-__all__ = ["HostsSeen", "describe_outcome"]
+__all__ = ["describe_outcome"]
 
 _ENDINGS = {
     Status.DONE: "done in",
     Status.INTERRUPTED: "interrupted after",
     Status.NO_INPUT: "not done, after",
 }
-
-
-class HostsSeen(Logger):
-    """Notes the hosts that something was done on."""
-
-    def __init__(self) -> None:
-        self.commands = 0
-        self._names: dict[str, None] = {}
-
-    @property
-    def names(self) -> list[str]:
-        """The hosts, in the order in which they were come to."""
-        return list(self._names)
-
-    def start_run(self, entry: RunEntry) -> None:
-        """Note the host of a command."""
-        self.commands += 1
-        self._names[entry.host] = None
-
-    def start_file(self, entry: FileEntry) -> None:
-        """Note the host of a file."""
-        self._names[entry.host] = None
 
 
 def describe_outcome(name: str, outcome: Outcome, seen: HostsSeen, is_sandbox: bool) -> str:

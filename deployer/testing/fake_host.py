@@ -304,10 +304,22 @@ class _AsRoot(LoggerInterface):
 
     @contextmanager
     def log_file(
-        self, host: str, path: str, *, mode: str, use_sudo: bool = False, sandbox: bool = False
+        self,
+        host: str,
+        path: str,
+        *,
+        mode: str,
+        use_sudo: bool = False,
+        sandbox: bool = False,
+        is_directory: bool = False,
     ) -> Iterator[FileEntry]:
-        with self._logger.log_file(host, path, mode=mode, use_sudo=True, sandbox=sandbox) as entry:
+        with self._logger.log_file(
+            host, path, mode=mode, use_sudo=True, sandbox=sandbox, is_directory=is_directory
+        ) as entry:
             yield entry
+
+    def log_message(self, text: str) -> None:
+        self._logger.log_message(text)
 
 
 # Subclasses do so when they are made.

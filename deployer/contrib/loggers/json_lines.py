@@ -30,10 +30,10 @@ class JsonLinesLogger(Logger):
 
     ``start`` and ``end`` have a ``kind``: ``action`` (with ``action``, ``args``, ``kwargs``),
     ``run`` (``command``, ``sudo``, ``user``, ``sandbox``) or ``file`` (``path``, ``mode``,
-    ``sudo``, ``sandbox``). An ``end`` repeats these, and has ``started``, ``duration``, ``status``
-    (``ok``, ``failed``, ``unreachable``, ``stopped``), ``error``, ``error_type``, and of a run the
-    ``exit_code``, which is null where a signal ended it. A ``message`` has a ``text``; an
-    ``exception``, ``error`` and ``error_type``.
+    ``directory``, ``sudo``, ``sandbox``). An ``end`` repeats these, and has ``started``,
+    ``duration``, ``status`` (``ok``, ``failed``, ``unreachable``, ``stopped``), ``error``,
+    ``error_type``, and of a run the ``exit_code``, which is null where a signal ended it. A
+    ``message`` has a ``text``; an ``exception``, ``error`` and ``error_type``.
 
     Arguments that JSON has nothing like are there as their ``repr()``.
 
@@ -136,6 +136,7 @@ def _describe_file(entry: FileEntry) -> dict[str, Any]:
         "kind": "file",
         "path": entry.path,
         "mode": entry.mode,
+        "directory": entry.is_directory,
         "sudo": entry.use_sudo,
         "sandbox": entry.sandbox,
     }

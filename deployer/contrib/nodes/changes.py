@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from ... import printing
 from ...exceptions import SudoFailed
 from ...host import RunResult
 
@@ -42,11 +41,8 @@ def report(node: Any, *changes: str) -> Changes:
     :param changes: what was done, as in ``"wrote /etc/motd"``.
     """
     host = node.host
-    # What shows the output of several hosts says by itself whose it is.
-    name = "" if host.slug == printing.get_owner() else f"{host.slug} | "
-    end = "  (sandbox)" if host.is_sandbox else ""
     for change in changes:
-        host.logger.log_message(f"{name}{change}{end}")
+        host.logger.log_change(host.slug, change, host.is_sandbox)
     return Changes(changes)
 
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ...exceptions import DeployerException, RemoteFileError
+from ...exceptions import DeployerException, NodeUsageError, RemoteFileError
 from ...node import Node, alias, changes_nothing, required_property, suppress_action_result
 from ...programs import edited
-from ...secret import Secret, redact
+from ...secret import Secret, redact, shows_unrevealed
 from ...utils.colours import paint, shows_colours
 from .changes import Changes, ask, report
 from .template import JinjaTemplate, Template
@@ -263,6 +263,11 @@ def _get_content(config: Any) -> bytes:
     if isinstance(content, Secret):
         content = content.reveal()
     if isinstance(content, str):
+        if shows_unrevealed(content):
+            raise NodeUsageError(
+                f"{config!r}.content has 'Secret(***)' in it; for the text of a Secret, "
+                "write .reveal(), or put it in with a Template"
+            )
         return content.encode(errors="surrogateescape")
     if isinstance(content, bytes):
         return content

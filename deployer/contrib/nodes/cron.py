@@ -23,7 +23,7 @@ class Crontab(Node):
             user = "site"
             entries = ["*/5 * * * * /srv/site/bin/send-mail", "@daily /srv/site/bin/report"]
 
-    As always in a crontab, ``%`` ends a command unless it is written as ``\\\\%``.
+    As always in a crontab, ``%`` ends a command unless it is written as ``\\%``.
     """
 
     #: What tells these lines from those of others.

@@ -47,6 +47,7 @@ class LockHolder(NamedTuple):
     pid: int | None
     #: The time, by the clock of that machine, in ISO 8601.
     since: str
+    #: What it is held for, as its holder put it.
     reason: str
     #: What tells this time of holding the lock from all others.
     token: str

@@ -24,9 +24,11 @@ __all__ = ["Release", "ReleaseInfo"]
 class ReleaseInfo(NamedTuple):
     """A release that is on the host."""
 
+    #: As it was given to ``deploy``, or the time.
     name: str
     #: When it was last made current, in ISO 8601; empty when that is not known.
     since: str
+    #: Whether ``current`` leads to it.
     is_current: bool
     #: Whether ``activated`` went well, and nobody has rolled back from it since.
     is_good: bool
@@ -57,7 +59,8 @@ class Release(Node):
                 self.host.run(f"git clone --depth 1 {url} {shlex.quote(directory)}")
 
     Whatever is killed at whatever moment, ``current`` leads to a whole release, and the next
-    ``deploy`` works and removes what was left. There is one at a time: it holds the lock ``lock``.
+    ``deploy`` works and removes what was left. What changes releases holds ``lock``, so
+    that only one such action runs at a time.
     """
 
     #: The directory that all of it is in.

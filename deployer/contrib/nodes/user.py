@@ -37,7 +37,7 @@ class User(Node):
     home: Any = None
     #: The login shell.
     shell: Any = None
-    #: Groups that the user is in, besides the own one. The user is never taken out of others.
+    #: Groups that the user is in, besides the user's own. The user is never taken out of others.
     groups: Any = ()
     #: Whether a new user is one of the system: with a low number, and a home only where ``home``
     #: is set.

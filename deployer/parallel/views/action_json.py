@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from ...exceptions import ConnectionFailedException, ExecCommandFailed
 from ...failures import leaf_errors
 from ...pseudo_terminal import Jobs, Presentation, Pty, R, RunAll
+from ..jobs import Outcome
 from .cells import Cell, Kind, Status, get_status
 from .job_pty import JobPty, StreamsPty
 from .log_files import LogFiles
@@ -24,6 +27,9 @@ from .machine import (
 )
 from .view import View, show_in
 
+if TYPE_CHECKING:
+    from ...loggers.hosts_seen import HostSeen, HostsSeen
+
 __all__ = ["ActionJsonLinesView", "ActionJsonView"]
 
 
@@ -32,14 +38,24 @@ class ActionJsonView(MachineView):
 
     There is also ``error``; and ``stdout`` and ``stderr``, for what the action wrote of no host.
     Its only job is the action, under the name of the host that it runs on, or under none. The other
-    hosts are those of what it runs in parallel.
+    hosts are those of what it runs in parallel, and all others that it does something on.
+
+    :param seen: sees what the action does.
     """
 
     def __init__(
-        self, pty: Pty, names: Sequence[str], title: str = "", *, path: str = "", action: str = ""
+        self,
+        pty: Pty,
+        names: Sequence[str],
+        title: str = "",
+        *,
+        path: str = "",
+        action: str = "",
+        seen: HostsSeen,
     ) -> None:
         super().__init__(pty, names, title)
         self._what = {"path": path, "action": action}
+        self._seen = seen
         (self._own,) = self.cells
         #: What ran in parallel within the action.
         self.others: list[Cell] = []
@@ -54,13 +70,14 @@ class ActionJsonView(MachineView):
 
     def finish(self) -> None:
         """Write the object."""
-        own = self._own
+        own, alone = self._own, self._find_alone()
+        groups = self._group(self._get_own_part(alone), alone)
         self._write(
             {
                 **self._sum_up(),
                 "stdout": "" if own.name else own.get_text(Kind.STDOUT),
                 "stderr": "" if own.name else own.get_text(Kind.STDERR),
-                "hosts": [describe_host(cells) for cells in self._group(self._get_own_part())],
+                "hosts": [describe_host(cells) for cells in groups],
             }
         )
 
@@ -86,25 +103,68 @@ class ActionJsonView(MachineView):
             return sum_up_status([*failed, *done])
         return self._own.status.value
 
-    def _group(self, own: Sequence[Cell]) -> list[list[Cell]]:
+    def _group(self, own: Sequence[Cell], alone: Sequence[Cell]) -> list[list[Cell]]:
         """Return all that ran, by host."""
         groups: dict[str, list[Cell]] = {}
-        for cell in (*own, *self.others):
+        for cell in (*own, *self.others, *alone):
             groups.setdefault(cell.name, []).append(cell)
         return [*groups.values()]
 
-    def _get_own_part(self) -> list[Cell]:
+    def _find_alone(self) -> list[Cell]:
+        """Return what was done on other hosts, each by itself, as cells without output.
+
+        What was printed there went where the action prints.
+        """
+        told = _find_leaves(self.others)
+        untold = [leaf for key, leaf in _find_leaves([self._own]).items() if key not in told]
+        cells = [self._own, *self.others]
+        # A cell of nested arrays is named by several hosts; those of one slug, by their class too.
+        known = {slug for cell in cells for slug in (cell.name, *re.split(r"/| \(", cell.name))}
+        alone = []
+        for host, seen in self._seen.hosts.items():
+            if host not in known:
+                alone.append(_make_cell(host, seen, [*untold, *told.values()]))
+            elif host != self._own.name and any(_is_of_host(leaf, host, seen) for leaf in untold):
+                # How long that took is not known: the time is that of its cells, too.
+                alone.append(replace(_make_cell(host, seen, untold), duration=None))
+        return alone
+
+    def _get_own_part(self, alone: Sequence[Cell]) -> list[Cell]:
         """Return what the action ran on its own host, as a cell, if it did that."""
         own = self._own
         if not own.name:
             return []
-        elsewhere = {
-            id(leaf) for cell in self.others if cell.error for leaf in leaf_errors(cell.error)
-        }
+        others = [*self.others, *alone]
+        elsewhere = _find_leaves(others)
         if own.error and all(id(leaf) in elsewhere for leaf in leaf_errors(own.error)):
             own = replace(own, status=Status.OK, outcome=None)
         has_run = own.pieces or own.status is not Status.OK
-        return [own] if has_run or not self.others else []
+        return [own] if has_run or not others else []
+
+
+def _find_leaves(cells: Iterable[Cell]) -> dict[int, BaseException]:
+    """Return what went wrong in cells by its identity: two errors may well be equal."""
+    return {id(leaf): leaf for cell in cells if cell.error for leaf in leaf_errors(cell.error)}
+
+
+def _make_cell(host: str, seen: HostSeen, leaves: Sequence[BaseException]) -> Cell:
+    """Return what was done on a host as a cell, which has failed with one of the errors, or not."""
+    cell = Cell(0, host)
+    last = seen.last
+    error = next((leaf for leaf in leaves if _is_of_host(leaf, host, seen)), None)
+    if error is None and isinstance(last.error, ConnectionFailedException):
+        error = last.error
+    if last.duration is None or isinstance(last.error, KeyboardInterrupt):
+        cell.status, cell.duration = Status.STOPPED, seen.seconds
+    else:
+        cell.end(Outcome(host, error=error, duration=seen.seconds))
+    return cell
+
+
+def _is_of_host(error: BaseException, host: str, seen: HostSeen) -> TypeGuard[Exception]:
+    if isinstance(error, ExecCommandFailed):
+        return error.host == host
+    return isinstance(error, Exception) and error is seen.error
 
 
 class ActionJsonLinesView(ActionJsonView, JsonLinesView):
@@ -123,7 +183,7 @@ class ActionJsonLinesView(ActionJsonView, JsonLinesView):
         own = self._own
         if own.outcome is None:
             self.ended(own)
-        groups = self._group([own] if own.name else [])
+        groups = self._group([own] if own.name else [], self._find_alone())
         hosts = count_by_status(map(sum_up_host, groups))
         self._write({"event": "summary", **self._sum_up(), "hosts": hosts})
 

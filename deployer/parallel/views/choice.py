@@ -60,10 +60,20 @@ def _load(name: str) -> type[View]:
 
 def _run_alone(pty: Pty, name: str, function: Function) -> Outcome[Any]:
     if pty.presentation.directory is None:
-        return function(pty)
+        return _run_in_itself(pty, function)
     logs = LogFiles(pty.presentation.directory, pty)
     try:
         logs.begin(name)
         return function(TeePty(pty, logs, name))
     finally:
         logs.close()
+
+
+def _run_in_itself(pty: Pty, function: Function) -> Outcome[Any]:
+    before = pty.presentation
+    # What the job runs in turn is a part of what would be run again.
+    pty.presentation = before._replace(make_rerun=None)
+    try:
+        return function(pty)
+    finally:
+        pty.presentation = before
