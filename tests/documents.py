@@ -180,7 +180,7 @@ def execute_page(path: Path) -> None:
     sys.path.insert(0, os.getcwd())
     page = _Page(path)
     for block in read_blocks(path.read_text(encoding="utf-8")):
-        # The two commands of the README, which test_packaging runs.
+        # The commands of the README, which test_packaging runs.
         if path.name == "README.rst" and not block.language:
             continue
         try:

@@ -99,6 +99,8 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": f"{home}/.local/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LANG": "C.UTF-8",
         "USER": "me",
+        # Where the examples are.
+        "PROJECT": str(ROOT),
         # Two versions of a file in one second, of the same size, would be one for Python.
         "PYTHONDONTWRITEBYTECODE": "1",
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),

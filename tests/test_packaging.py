@@ -1,4 +1,4 @@
-"""The project installs, and its two commands do what the README says."""
+"""The project installs, and its commands do what the README says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from run import missing_packages
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 
-# The commands of "Try it": the first two literal blocks.
-EXAMPLE_COMMAND, TEST_COMMAND = re.findall(r"::\n\n    (.+)\n", README)[:2]
+# Its literal blocks: the two commands of "Try it", and the one that builds the documentation.
+EXAMPLE_COMMAND, TEST_COMMAND, DOCS_COMMAND = re.findall(r"::\n\n    (.+)\n", README)
 
 
 def test_ci_runs_exactly_the_test_command_of_the_readme() -> None:
@@ -93,12 +93,17 @@ def run(command: str, directory: Path, environment: dict[str, str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_first_command_of_the_readme_runs_the_example(clone: Path, tmp_path: Path) -> None:
-    printed = run(EXAMPLE_COMMAND, clone, clean_environment(tmp_path))
+def test_the_readme_runs_the_example_and_builds_the_documentation(
+    clone: Path, tmp_path: Path
+) -> None:
+    environment = clean_environment(tmp_path)
+    printed = run(EXAMPLE_COMMAND, clone, environment)
     assert "Hello, world!" in printed.splitlines()
     assert (
         tmp_path / ".cache/deployer-hello-world/live/index.txt"
     ).read_text() == "Hello, world!\n"
+    run(DOCS_COMMAND, clone, environment)
+    assert "Hello world" in (clone / "docs/_build/index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
