@@ -33,6 +33,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "ps": "procps",
     "setsid": "util-linux",
+    "ss": "iproute2",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "sudo": "sudo",

@@ -515,7 +515,7 @@ host = Remote()
 kept = []
 if soft == hard:
     # What it takes is imported by then: Python cannot do without a file for that.
-    import deployer.host.execution, deployer.host.ssh.connection_pool
+    import deployer.host.arguments, deployer.host.execution, deployer.host.ssh.connection_pool
     try:
         while True:
             kept.append(os.open("/dev/null", os.O_RDONLY))

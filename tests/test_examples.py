@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,41 @@ def test_nested_steps_of_the_django_example_run_by_their_path(
     done = run_example("django_deployment.py", *arguments, check=False, **environment)
     assert done.returncode != 0
     assert "git checkout" in done.stderr
+
+
+UPGRADES = """
+    {python} {examples}/rolling_upgrade.py run -q web.upgrade v1
+    {python} {examples}/use_as_library.py v2
+    {python} {examples}/rolling_upgrade.py run -q balancer.show
+    {python} {examples}/rolling_upgrade.py run -q web.stop
+"""
+
+
+@pytest.mark.machine
+def test_a_rolling_upgrade_runs_on_this_machine_and_so_does_the_program_that_uses_it(
+    need_program: Callable[[str], str], tmp_path: Path
+) -> None:
+    need_program("ss")
+    # Its servers have fixed ports, so that they get a network of their own.
+    network = ["unshare", "--net", "sh", "-ec", 'ip link set lo up && eval "$1"', "sh"]
+    script = UPGRADES.format(python=shlex.quote(sys.executable), examples=ROOT / "examples")
+    if subprocess.run([*network, "true"], capture_output=True).returncode:
+        pytest.skip("no network of its own can be made here")
+    done = subprocess.run(
+        [*network, script.replace("\n", ";").strip("; ")],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.endswith(": v2")] == [f"web{n}: v2" for n in range(1, 9)]
+    assert sum(line.startswith("server ") and "down" not in line for line in lines) == 8
+
+
+def test_the_web_system_shows_its_tree() -> None:
+    tree = run_example("web_system.py", "tree").stdout
+    assert "staging (staging; web: staging1" in tree
+    assert "production (production; balancer: lb1; web: web[1-2]" in tree
