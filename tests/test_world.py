@@ -7,8 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from waiting import until
 from world import PASSWORD, Server, World, free_port
 
 
@@ -55,8 +54,16 @@ def test_a_server_of_its_own_ends_with_its_block(world: World) -> None:
     with world.serve("MaxSessions 2") as server:
         socket.create_connection((server.address, server.port)).close()
         assert "Server listening" in world.run(["cat", server.log])
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((server.address, server.port))
+
+    def is_gone() -> bool:
+        try:
+            socket.create_connection((server.address, server.port)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    # It was told to end, and on a busy machine takes its time.
+    until(is_gone, "the server goes on")
 
 
 def test_free_ports_can_be_bound() -> None:
