@@ -23,6 +23,7 @@ from deployer.loggers import (
     RunEntry,
     TraceLogger,
 )
+from deployer.loggers.default import MessageLogger
 from deployer.secret import Secret
 
 
@@ -393,3 +394,13 @@ def test_the_text_of_somebody_elses_exception_is_redacted(interface, secret):
     trace = attach(interface, TraceLogger())
     interface.log_exception(ValueError(f"bad: {secret.reveal()}"))
     assert stream.getvalue() == str(trace) + "\n" == "ValueError: bad: ***\n"
+
+
+def test_a_logger_of_ones_own_is_a_plain_one_in_other_processes() -> None:
+    class Titled(DefaultLogger):
+        def __init__(self, title: str) -> None:
+            super().__init__()
+            self.title = title
+
+    assert Titled("deploys").make_remote() is DefaultLogger
+    assert MessageLogger().make_remote() is MessageLogger

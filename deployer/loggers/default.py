@@ -37,7 +37,9 @@ class MessageLogger(Logger):
 
     def make_remote(self) -> Callable[[], Logger] | None:
         """Return what makes one for another process, if this one prints to stderr."""
-        return type(self) if self._stream is None else None
+        # Of ours, since nothing is known of what a subclass is made with.
+        kind = DefaultLogger if isinstance(self, DefaultLogger) else MessageLogger
+        return kind if self._stream is None else None
 
     def _print(self, text: str) -> None:
         # One write a line, so that lines of several threads stay whole.

@@ -303,19 +303,8 @@ class _AsRoot(LoggerInterface):
         self._logger = logger
 
     @contextmanager
-    def log_file(
-        self,
-        host: str,
-        path: str,
-        *,
-        mode: str,
-        use_sudo: bool = False,
-        sandbox: bool = False,
-        is_directory: bool = False,
-    ) -> Iterator[FileEntry]:
-        with self._logger.log_file(
-            host, path, mode=mode, use_sudo=True, sandbox=sandbox, is_directory=is_directory
-        ) as entry:
+    def log_file(self, host: str, path: str, **how: Any) -> Iterator[FileEntry]:
+        with self._logger.log_file(host, path, **how | {"use_sudo": True}) as entry:
             yield entry
 
     def log_message(self, text: str) -> None:
