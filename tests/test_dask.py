@@ -178,6 +178,26 @@ def test_ctrl_c_withdraws_what_was_not_begun(
     assert begun(tmp_path) == {"one": 1, "two": 1}
 
 
+def test_ctrl_c_ends_what_runs_in_workers_elsewhere(executor: Executor, tmp_path: Path) -> None:
+    pty = DummyPty()
+
+    def interrupt() -> None:
+        get_pid(tmp_path, "pid")
+        pty.interrupted.set()
+
+    env = Env(Site(), pty, options=RunOptions(executor=executor, shard_size=1))
+    action = env.farm.wait_from_the_second.with_options(hosts="one,two")
+    with person(interrupt), pytest.raises(Interrupted) as caught:
+        action(str(tmp_path))
+    assert caught.value.results == {"one": "one"}
+    assert caught.value.stopped == ["two"]
+    pid = get_pid(tmp_path, "pid")
+    waiting.until(lambda: not Path(f"/proc/{pid}").exists(), "the command goes on")
+    # The worker goes on working.
+    pty.interrupted.clear()
+    assert list(env.farm.tell()) == ["one", "two", "three", "four"]
+
+
 # By its name
 
 SCRIPT = """

@@ -157,6 +157,30 @@ def test_ctrl_c_does_not_wait_for_a_job_that_does_not_notice(
     assert queued == []
 
 
+def test_another_thread_may_stop_a_run() -> None:
+    pty = DummyPty()
+    running = threading.Barrier(3)
+
+    def work(own: Pty) -> None:
+        running.wait(10)
+        own.interrupted.wait(10)
+        own.check_interrupted()
+
+    def stop() -> None:
+        running.wait(10)
+        pty.interrupted.set()
+
+    person = threading.Thread(target=stop)
+    person.start()
+    with pytest.raises(Interrupted) as caught:
+        run(pty, [Job(name, work) for name in "abc"], RunOptions(fan_out=2))
+    assert str(caught.value) == "stopped: a, b; not begun: c"
+    person.join()
+    # It holds until somebody takes it back.
+    with pytest.raises(Interrupted, match="not begun: d, e"):
+        run(pty, [Job(name, work) for name in "de"])
+
+
 class _Clock:
     """A clock that stands still but for what is added, and tells when somebody looks."""
 

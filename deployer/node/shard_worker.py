@@ -20,7 +20,7 @@ from ..parallel.views.cells import Cell, Status
 from ..pseudo_terminal import Pty
 from ..secret import redact
 from ..utils.string_utils import abbreviate
-from .claims import claim
+from .claims import claim, stopped_from_afar
 from .env import Env
 from .isolation import get_cell_name
 from .shard import Codec, Report, Shard, ShardCell, find_node
@@ -46,7 +46,8 @@ def run_shard(shard: Shard) -> list[Report] | None:
             return None
         reason = "Ctrl-C"
         try:
-            run(pty, work.jobs, shard.options, work.title)
+            with stopped_from_afar(shard.id, pty.interrupted):
+                run(pty, work.jobs, shard.options, work.title)
         except KeyboardInterrupt:
             pass
         except Exception as error:

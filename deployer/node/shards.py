@@ -18,7 +18,7 @@ from ..parallel import Interrupted, Outcome, RunOptions
 from ..parallel.views import show
 from ..parallel.views.cells import Kind
 from ..pseudo_terminal import Pty, write_text
-from .claims import withdraw
+from .claims import stop, withdraw
 from .isolation import get_cell_name
 from .shard import Report
 from .sharding import Part, make_codec, make_shards
@@ -31,8 +31,9 @@ __all__ = ["run_in_shards"]
 
 # How often it is looked whether this has to stop, in seconds.
 _LOOK = 0.25
-# How long workers that Ctrl-C has reached, too, get to report what they had done.
-_TIME_TO_STOP = 5.0
+# How long workers that Ctrl-C has reached, too, get to report what they had done: more than they
+# give their jobs.
+_TIME_TO_STOP = 8.0
 
 Functions = Sequence[Callable[[], Outcome[Any]]]
 
@@ -52,7 +53,7 @@ def run_in_shards(
     :raises NodeUsageError: when the tree cannot be imported elsewhere, or an argument cannot be
         sent. Nothing was run then.
     :raises Interrupted: after Ctrl-C. Shards that were not begun are withdrawn; what runs in a
-        worker that Ctrl-C does not reach goes on.
+        worker that is not told of it goes on.
     """
     if not cells:
         return []
@@ -235,6 +236,8 @@ class _Run:
         self._is_interrupted = True
         try:
             self._withdraw()
+            for part in self._pending.values():
+                stop(self._executor, part.shard.id)
             deadline = time.monotonic() + _TIME_TO_STOP
             while self._pending and time.monotonic() < deadline:
                 self._receive()

@@ -32,7 +32,8 @@ class Pool(Generic[T]):
     notice it must keep neither the caller nor the end of the process waiting.
     """
 
-    def __init__(self, jobs: Sequence[Job[T]], options: RunOptions) -> None:
+    def __init__(self, pty: Pty, jobs: Sequence[Job[T]], options: RunOptions) -> None:
+        self._pty = pty
         self._jobs = jobs
         self._options = options
         self._limit = options.get_failure_limit(len(jobs))
@@ -60,10 +61,12 @@ class Pool(Generic[T]):
 
         Ctrl-C begins no more jobs, interrupts those that run, gives them a few seconds to stop,
         and is raised again as Interrupted. A second one closes their connections and does not wait.
+        What interrupts the Pty that they are run in is like Ctrl-C.
         """
         self._functions = functions
         try:
             for batch in split_into_batches(len(functions), self._options.batches):
+                self._pty.check_interrupted()
                 if self._failed <= self._limit:
                     self._run_batch(batch)
         except BaseException as error:
@@ -103,6 +106,8 @@ class Pool(Generic[T]):
             # In short waits: a signal that another thread is given does not wake this one, and only
             # this one acts on it.
             while not self._condition.wait_for(lambda: not self._working, _LOOK):
+                if timeout is None:
+                    self._pty.check_interrupted()
                 if self._working != working:
                     working, last_end = self._working, time.monotonic()
                 if timeout is not None and time.monotonic() - last_end >= timeout:

@@ -38,7 +38,8 @@ def run(
     A single job runs in this thread, in ``pty`` itself; of several, each gets a Pty of its own.
     A job's failure ends in its outcome and stops no other, unless the options say so. Ctrl-C begins
     no more jobs, interrupts those that run, gives them a few seconds to stop, and is raised again
-    as Interrupted; a second one closes their connections at once.
+    as Interrupted; a second one closes their connections at once. So is it when another thread sets
+    ``pty.interrupted``.
 
     :param title: what runs, for whoever watches.
     :param run_all: runs what the jobs have become; threads of this process, when not given.
@@ -50,7 +51,7 @@ def run(
     remote = sum(host.is_remote for job in jobs for host in job.hosts)
     if remote and run_all is None:
         open_files.check(remote, min(options.fan_out, len(jobs)))
-    pool = Pool(jobs, options)
+    pool = Pool(pty, jobs, options)
 
     def prepare(job: Job[T]) -> Callable[[Pty], Outcome[T]]:
         def run_in(own: Pty) -> Outcome[T]:

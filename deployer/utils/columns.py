@@ -13,6 +13,8 @@ _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 def display_width(text: str) -> int:
     """Return how many columns a text takes: escape sequences none, wide characters two."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     return sum(_character_width(c) for c in _CONTROL_SEQUENCE.sub("", text))
 
 

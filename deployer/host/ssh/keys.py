@@ -5,12 +5,13 @@ from __future__ import annotations
 import binascii
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import paramiko
 
 from ...secret import Secret, without_frames
+from .files_read import FilesRead
 
 __all__ = ["Certificate", "KeyProblem", "PrivateKey", "read_certificate", "read_key"]
 
@@ -90,17 +91,28 @@ def read_key(name: str, text: Secret | None = None) -> PrivateKey:
     :raises KeyProblem: when there is no key in it that can be used.
     """
     beside: bytes | None = None
-    if text is None:
-        beside = _public_file(f"{name}.pub")
+    if text is not None:
+        key = _parse(name, text)
+    else:
         try:
-            with open(name, encoding="utf-8", errors="replace") as file:
-                text = Secret(file.read())
+            key = _private.get(name)
         except FileNotFoundError:
+            beside = _public_file(f"{name}.pub")
             if beside is None:
                 raise
             return PrivateKey(name, None, _kind(beside), False, beside)
         except OSError as error:
             raise KeyProblem(error.strerror or str(error)) from None
+        if key.public is None:
+            beside = _public_file(f"{name}.pub")
+    if key.public is not None:
+        return key
+    if beside is None and key.text is not None and not key.is_encrypted and key.kind in _CLASSES:
+        beside = _open(key.text, key.kind, None).asbytes()
+    return replace(key, public=beside)
+
+
+def _parse(name: str, text: Secret) -> PrivateKey:
     found = without_frames(lambda: _BEGIN.search(text.reveal()))
     if found is None:
         public = _public_line(text.reveal())
@@ -111,10 +123,21 @@ def read_key(name: str, text: Secret | None = None) -> PrivateKey:
         kind, is_encrypted, public = without_frames(lambda: _openssh_header(text))
         return PrivateKey(name, text, kind, is_encrypted, public)
     is_encrypted = without_frames(lambda: "ENCRYPTED" in text.reveal())
-    public = beside
-    if public is None and not is_encrypted and found[1] in _CLASSES:
-        public = _open(text, found[1], None).asbytes()
-    return PrivateKey(name, text, found[1] or "PKCS8", is_encrypted, public)
+    return PrivateKey(name, text, found[1] or "PKCS8", is_encrypted, None)
+
+
+def _read_private(name: str) -> PrivateKey:
+    with open(name, encoding="utf-8", errors="replace") as file:
+        return _parse(name, Secret(file.read()))
+
+
+def _read_public(name: str) -> bytes | None:
+    with open(name, encoding="utf-8", errors="replace") as file:
+        return _public_line(file.read())
+
+
+_private = FilesRead(_read_private)
+_public = FilesRead(_read_public)
 
 
 def read_certificate(name: str) -> Certificate | None:
@@ -164,8 +187,7 @@ def _openssh_header(text: Secret) -> tuple[str, bool, bytes]:
 
 def _public_file(name: str) -> bytes | None:
     try:
-        with open(name, encoding="utf-8", errors="replace") as file:
-            return _public_line(file.read())
+        return _public.get(name)
     except OSError:
         return None
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
+from .files_read import FilesRead
 from .ssh_patterns import matches
 
 __all__ = [
@@ -132,7 +133,7 @@ def find(filenames: Iterable[str], hostname: str, port: int) -> list[KnownKey]:
     as OpenSSH does.
     """
     hostname = hostname.lower()
-    files = [_read(filename) for filename in filenames]
+    files = [_get(filename) for filename in filenames]
     label = host_label(hostname, port)
     found = [key for file in files for key in file.about(label)]
     if port != 22:
@@ -273,20 +274,18 @@ class _File:
 # What makes a pattern more than a name.
 _SPECIAL = frozenset("*?!")
 
-# A file that has not changed is not read again: a thousand hosts share it.
-_known: dict[str, tuple[tuple[int, ...], _File]] = {}
-
 
 def _read(filename: str) -> _File:
+    with open(filename, encoding="utf-8", errors="replace", newline="\n") as file:
+        return _File(parse(file.read(), filename))
+
+
+_files = FilesRead(_read)
+
+
+def _get(filename: str) -> _File:
     try:
-        status = os.stat(filename)
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
-        read = _known.get(filename)
-        if read is None or read[0] != stamp:
-            with open(filename, encoding="utf-8", errors="replace", newline="\n") as file:
-                read = (stamp, _File(parse(file.read(), filename)))
-            _known[filename] = read
-        return read[1]
+        return _files.get(filename)
     except OSError:
         return _File(())
 

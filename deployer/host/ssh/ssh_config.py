@@ -11,7 +11,9 @@ import socket
 import stat
 import subprocess
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from .files_read import FilesRead
 from .ssh_keywords import KEYWORDS, NEWER_CRITERIA, ConfigError, Line, parse_line
 from .ssh_patterns import expand, in_list, matches
 
@@ -250,10 +252,6 @@ def _succeeds(command: str, where: str) -> bool:
         raise ConfigError(f"{where}: cannot run {shell}: {error.strerror}") from error
 
 
-# A file that has not changed is not read again: a thousand hosts share it.
-_files: dict[str, tuple[tuple[float, ...], _File]] = {}
-
-
 def _load(filename: str, is_checked: bool = False) -> _File | None:
     try:
         status = os.stat(filename)
@@ -265,19 +263,21 @@ def _load(filename: str, is_checked: bool = False) -> _File | None:
         raise ConfigError(
             f"{filename}: bad owner or permissions: others can write to it; use `chmod go-w`"
         )
-    stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
-    known = _files.get(filename)
-    if known is None or known[0] != stamp:
-        try:
-            with open(filename, encoding="utf-8", errors="surrogateescape") as file:
-                text = file.read()
-        except IsADirectoryError:
-            text = ""
-        except OSError as error:
-            raise ConfigError(f"{filename}: {error.strerror}") from error
-        known = (stamp, _parse(text, filename))
-        _files[filename] = known
-    return known[1]
+    return _files.get(filename, status)
+
+
+def _read(filename: str) -> _File:
+    try:
+        with open(filename, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except IsADirectoryError:
+        text = ""
+    except OSError as error:
+        raise ConfigError(f"{filename}: {error.strerror}") from error
+    return _parse(text, filename)
+
+
+_files = FilesRead(_read)
 
 
 def _is_safe(status: os.stat_result) -> bool:
@@ -313,10 +313,16 @@ def _parse(text: str, filename: str) -> _File:
 
 def local_user() -> str:
     """Return the name of the user who runs this process."""
+    return _user_name(os.getuid())
+
+
+# It is read from a file, or asked for elsewhere, each time.
+@lru_cache
+def _user_name(uid: int) -> str:
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(os.getuid())
+        return str(uid)
 
 
 def tokens(options: Options, hostname: str, port: str, user: str) -> dict[str, str]:
@@ -353,6 +359,13 @@ def _expand_hostname(options: Options) -> str:
 
 def _hostname(options: Options) -> str:
     name = _expand_hostname(options)
+    try:
+        # One of IPv4 has no other way to be written.
+        socket.inet_pton(socket.AF_INET, name)
+    except (OSError, UnicodeError):
+        pass
+    else:
+        return name
     try:
         # An address is written in one way alone, so that known_hosts has it once.
         found = socket.getaddrinfo(name, None, flags=socket.AI_NUMERICHOST)
