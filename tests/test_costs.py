@@ -6,6 +6,8 @@ much.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -186,3 +188,35 @@ def test_a_thousand_small_files_cost_few_packets(host: Host, costs: Costs, tmp_p
     assert len(host.get_dir(f"{target}/there", str(tmp_path / "back")).copied) == 1001
     assert costs.sent.total() <= 60
     host.run(f"rm -r {target}", interactive=False)
+
+
+_opened: list[str] | None = None
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None and isinstance(arguments[0], str):
+        _opened.append(arguments[0])
+
+
+# It cannot be taken away again; nothing is noted but in the test below.
+sys.addaudithook(_note_opened)
+
+
+def test_the_files_of_ssh_are_read_once_for_all_hosts(
+    ssh_host: type[SSHHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_host().run("true")
+    assert ssh_host.key_filename is not None
+    opened: list[str] = []
+    monkeypatch.setattr(sys.modules[__name__], "_opened", opened)
+    second = type("Second", (ssh_host,), {})
+    try:
+        second().run("true")
+        assert opened == []
+        # But once they have changed.
+        os.utime(ssh_host.key_filename, (1, 1))
+        second.close_connection()
+        second().run("true")
+        assert opened == [ssh_host.key_filename]
+    finally:
+        second.close_connection()
