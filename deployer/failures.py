@@ -22,7 +22,7 @@ from .utils.string_utils import first_line, tidy_path
 if TYPE_CHECKING:
     from traceback import TracebackException
 
-__all__ = ["describe_failure", "find_several", "leaf_errors"]
+__all__ = ["describe_failure", "find_several", "get_place", "leaf_errors"]
 
 # As frames name it, so that symlinks are left as they are.
 _OUR_CODE = os.path.dirname(__file__) + os.sep
@@ -99,7 +99,7 @@ def _describe_leaf(error: BaseException, with_output: bool) -> str:
         case _:
             return _describe_fault(error)
     text += _add_notes(error)
-    where = _get_place(error.__traceback__)
+    where = get_place(error.__traceback__)
     return text + (f"\n  at {where}" if where else "")
 
 
@@ -145,7 +145,7 @@ def _leave_out_our_frames(report: TracebackException) -> None:
             _leave_out_our_frames(other)
 
 
-def _get_place(trace: TracebackType | None) -> str:
+def get_place(trace: TracebackType | None) -> str:
     """Return file, line and function of the innermost frame that is the user's."""
     # Imported here: they take their time, and are only needed for failures.
     import sysconfig

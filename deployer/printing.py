@@ -8,9 +8,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TextIO
 
+from .pseudo_terminal import or_nowhere
+
 __all__ = [
     "Destination",
     "by_thread",
+    "find_stream",
     "get_destination",
     "get_log_stream",
     "get_owner",
@@ -68,19 +71,26 @@ def get_log_stream() -> TextIO:
 class _ByThread:
     """A standard stream that stands for another one in each thread."""
 
-    def __init__(self, name: str, original: TextIO) -> None:
+    def __init__(self, name: str, original: TextIO | None) -> None:
         self._name = name
-        self._original = original
+        self.original = original
+        self._stream = or_nowhere(original)
 
     def _get(self) -> Any:
         destination = _local.destination
-        return self._original if destination is None else getattr(destination, self._name)
+        return self._stream if destination is None else getattr(destination, self._name)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._get(), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._get())
+
+
+def find_stream(stream: TextIO) -> TextIO:
+    """Return the stream that one stands for in this thread: itself, outside of ``by_thread``."""
+    found: TextIO = stream._get() if isinstance(stream, _ByThread) else stream
+    return found
 
 
 _users = 0
@@ -108,4 +118,4 @@ def by_thread() -> Iterator[None]:
                 for name in ("stdout", "stderr"):
                     # Unless somebody has put something else there, and will put ours back.
                     if isinstance(stream := getattr(sys, name), _ByThread):
-                        setattr(sys, name, stream._original)
+                        setattr(sys, name, stream.original)

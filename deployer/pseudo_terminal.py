@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import select
@@ -22,7 +23,7 @@ R = TypeVar("R")
 
 # Of several threads with a question for the same person, one asks at a time.
 _asking = threading.RLock()
-# How long an interrupt from another thread may take while a person is asked.
+# How long an interrupt from another thread may take while a person is asked, or a reader is slow.
 _INTERRUPT_CHECK = 0.2
 
 
@@ -94,11 +95,11 @@ class Pty:
 
     @property
     def stdout(self) -> TextIO:
-        return self._stdout if self._stdout is not None else sys.stdout
+        return self._stdout if self._stdout is not None else or_nowhere(sys.stdout)
 
     @property
     def stderr(self) -> TextIO:
-        return self._stderr if self._stderr is not None else sys.stderr
+        return self._stderr if self._stderr is not None else or_nowhere(sys.stderr)
 
     @property
     def term(self) -> str:
@@ -382,11 +383,72 @@ def drops_all(stream: TextIO | None) -> bool:
     return stream is None or isinstance(stream, _Nowhere)
 
 
+def or_nowhere(stream: TextIO | None) -> TextIO:
+    """Return a stream; for None, which Python has for one that was closed, what drops all."""
+    return _Nowhere() if stream is None else stream
+
+
+class _Patience(threading.local):
+    check: Callable[[], None] | None = None
+
+
+_patience = _Patience()
+
+
+@contextlib.contextmanager
+def stopping_to_wait(check: Callable[[], None]) -> Iterator[None]:
+    """Have ``write_text`` wait in this thread for a slow reader only until ``check`` raises.
+
+    A thread that waits in a write can otherwise not be stopped.
+    """
+    before = _patience.check
+    _patience.check = check
+    try:
+        yield
+    finally:
+        _patience.check = before
+
+
 def write_text(stream: TextIO | None, text: str) -> None:
     """Write to a text stream and flush it; what its encoding lacks is replaced, never an error."""
     if stream is None:
         # What Python has in place of a standard stream that was closed from the start.
         return
+    check = _patience.check
+    if check is None:
+        _write_at_once(stream, text)
+        return
+    try:
+        fd = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        # One of Python's own, or a closed one, which says so itself.
+        _write_at_once(stream, text)
+        return
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    width = 1 if text.isascii() else 4
+    start = 0
+    while start < len(text):
+        while not poll.poll(_INTERRUPT_CHECK * 1000):
+            check()
+        is_short = (len(text) - start) * width <= select.PIPE_BUF
+        end = len(text) if is_short else start + _get_room(fd) // width
+        _write_at_once(stream, text[start:end])
+        start = end
+
+
+def _get_room(fd: int) -> int:
+    """Return how many bytes can at least be written to what is ready without waiting."""
+    # For all of a pipe when nothing is in it, which makes less work of much output.
+    if hasattr(fcntl, "F_GETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            capacity: int = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+            if not any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4))):
+                return capacity
+    return select.PIPE_BUF
+
+
+def _write_at_once(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
     except UnicodeEncodeError:

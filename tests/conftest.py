@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,17 @@ def need(program: str) -> str:
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     return path
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules of which no test is wanted: to read all of them takes seconds."""
+    if (
+        collection_path.suffix != ".py"
+        or "not machine and not faults" not in config.option.markexpr
+    ):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return bool(re.search(r"^pytestmark = pytest\.mark\.(machine|faults)$", text, re.M)) or None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,11 @@ class Farm(Base):
         if self.host.slug == slug:
             raise ValueError("a fault in the action")
         return "fine"
+
+    def end_program_on(self, slug: str) -> str:
+        if self.host.slug == slug:
+            sys.exit(3)
+        return self.host.slug
 
     def fail_oddly(self) -> None:
         raise OddError("this", "that")

@@ -781,9 +781,12 @@ def test_what_is_logged_is_the_same_with_more_processes(run: Run, tmp_path: Path
         "two | $ echo on two: exit status 0",
         "Site.web[1].name done",
     ]
-    assert run("run", *processes).stderr == "one | $ echo on one\ntwo | $ echo on two\n"
+    # Each of them has a host.
+    lines = run("run", *processes).stderr.splitlines()
+    assert sorted(lines) == ["one | $ echo on one", "two | $ echo on two"]
     verbose = run("run", "-v", *processes).stderr.splitlines()
-    assert verbose[2:] == ["two | Site.web[1].name", "two |   $ echo on two"]
+    of_two = [line for line in verbose if line.startswith("two")]
+    assert of_two == ["two | Site.web[1].name", "two |   $ echo on two"]
 
 
 @pytest.mark.parametrize("output", ["gather", "diff", "quiet", "stream"])
@@ -1072,3 +1075,64 @@ def test_events_of_what_an_action_runs_elsewhere_name_its_hosts(run: Run) -> Non
     summary = json.loads(result.stdout.splitlines()[-1])
     assert (summary["action"], summary["status"]) == ("elsewhere", "failed")
     assert result.returncode == 1
+
+
+# How it is run again.
+
+FAILING = """\
+#!/usr/bin/env python
+from deployer.client import start
+from deployer.host import LocalHost
+from deployer.node import ParallelNode
+
+class Site(ParallelNode):
+    class Hosts:
+        host = type("one", (LocalHost,), {}), type("two", (LocalHost,), {})
+
+    def fail(self):
+        self.host.run("exit 3")
+
+if __name__ == "__main__":
+    start(Site)
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("python site.py", "python site.py"),
+        ("python -W default 'odd dir/site.py'", "python -W default 'odd dir/site.py'"),
+        ("python -m package.site", "python -m package.site"),
+        ("./executable.py", "./executable.py"),
+        ("python ./executable.py", "./executable.py"),
+        ("python -u ./executable.py", "python -u ./executable.py"),
+        ("in_path.py", "in_path.py"),
+    ],
+)
+def test_the_line_to_run_again_starts_the_program_as_it_was_started(
+    typed: str, again: str, tmp_path: Path
+) -> None:
+    for name in (
+        "site.py",
+        "odd dir/site.py",
+        "package/site.py",
+        "executable.py",
+        "bin/in_path.py",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(FAILING)
+        if "site" not in name:
+            path.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for line in (f"{typed} run -q fail", f"{again} run -q --hosts one,two fail"):
+        ended = subprocess.run(
+            ["sh", "-c", line],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 1
+        assert f"run again: {again} run -q --hosts one,two fail" in ended.stderr.splitlines()

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import textwrap
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -22,7 +23,7 @@ from deployer.parallel import Interrupted, RunOptions
 from deployer.pseudo_terminal import DummyPty
 from deployer.run.executors import open_executor
 from shard_tree import Site, begun
-from terminals import ROOT, person, run_script
+from terminals import ROOT, person, run_in_terminal, run_script
 
 pytestmark = pytest.mark.faults
 
@@ -198,6 +199,108 @@ def test_ctrl_c_ends_what_runs_in_workers_elsewhere(executor: Executor, tmp_path
     assert list(env.farm.tell()) == ["one", "two", "three", "four"]
 
 
+def test_ctrl_c_while_the_scheduler_does_not_answer_waits_for_it_once(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_TIMEOUT", 0.2)
+    pty = DummyPty()
+    is_over, answers_again = threading.Event(), threading.Event()
+
+    def block() -> None:
+        is_over.wait(5)
+        answers_again.set()
+
+    def interrupt() -> None:
+        for slug in ("one", "two"):
+            get_pid(tmp_path, slug)
+        # It runs in this loop.
+        client.loop.add_callback(block)
+        pty.interrupted.set()
+
+    # This one does not.
+    with load("distributed").Client(client.scheduler.address, set_as_default=False) as other:
+        executor = other.get_executor(pure=False)
+        env = Env(Site(), pty, options=RunOptions(executor=executor, shard_size=1))
+        with person(interrupt), pytest.raises(Interrupted) as caught:
+            try:
+                env.farm.wait_for_go(str(tmp_path))
+            finally:
+                was_in_time = not answers_again.is_set()
+                is_over.set()
+                (tmp_path / "go").touch()
+        assert was_in_time
+        assert caught.value.stopped == ["one", "two", "three", "four"]
+
+
+def test_a_shard_of_a_run_that_is_to_stop_begins_nothing(client: Any, executor: Executor) -> None:
+    claims.stop(executor, "run/0")
+
+    def look(shard: str) -> bool:
+        stopped = threading.Event()
+        with claims.stopped_from_afar(shard, stopped):
+            return stopped.is_set()
+
+    shards = ["run/8", "another run/8"]
+    futures = [client.submit(look, shard, pure=False) for shard in shards]
+    assert client.gather(futures) == [True, False]
+
+
+def test_what_runs_in_a_worker_that_is_closed_is_stopped(client: Any, tmp_path: Path) -> None:
+    distributed = load("distributed")
+
+    def wait_to_be_stopped() -> None:
+        stopped = threading.Event()
+        # Dask gives it to another worker afterwards.
+        if not (tmp_path / "address").exists():
+            with claims.stopped_from_afar("nobody/0", stopped):
+                (tmp_path / "new").write_text(distributed.get_worker().address)
+                (tmp_path / "new").rename(tmp_path / "address")
+                if stopped.wait(20):
+                    (tmp_path / "stopped").touch()
+
+    future = client.submit(wait_to_be_stopped, pure=False)
+    address = tmp_path / "address"
+    waiting.until(address.exists)
+    client.restart_workers([address.read_text()])
+    waiting.until((tmp_path / "stopped").exists)
+    future.result()
+
+
+INTERRUPTED = """
+    import sys
+
+    from deployer.node import Env
+    from deployer.parallel import Interrupted, RunOptions
+    from deployer.run.executors import open_executor
+    from shard_tree import Site
+
+    if __name__ == "__main__":
+        with open_executor("dask", None) as executor:
+            env = Env(Site(), options=RunOptions(executor=executor, shard_size=1))
+            action = env.farm.wait_from_the_second.with_options(hosts="two")
+            try:
+                action(sys.argv[1])
+            except Interrupted as interrupted:
+                print(interrupted.stopped)
+"""
+
+
+def test_ctrl_c_in_the_terminal_of_a_cluster_of_this_machine_ends_what_runs(
+    tmp_path: Path,
+) -> None:
+    load("distributed")
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(INTERRUPTED))
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "DASK_SCHEDULER_ADDRESS": ""}
+    with run_in_terminal(script, str(tmp_path), **environment) as screen:
+        pid = get_pid(tmp_path, "pid")
+        # As Ctrl-C does, it reaches all processes there.
+        screen.type("\x03")
+        assert screen.wait_for_end() == 0
+        assert screen.lines == ["^C['two']"]
+    waiting.until(lambda: not Path(f"/proc/{pid}").exists(), "the command goes on")
+
+
 # By its name
 
 SCRIPT = """
@@ -247,3 +350,14 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         open_executor("dask", None),
     ):
         raise AssertionError("it was opened")
+
+
+def test_an_address_that_is_none_leaves_nothing_that_would_have_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load("distributed")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "foo://:::1")
+    before = threading.active_count()
+    with pytest.raises(NodeUsageError, match="unknown address scheme"), open_executor("dask", None):
+        raise AssertionError("it was opened")
+    assert threading.active_count() == before

@@ -13,6 +13,8 @@ import pytest
 from documents import commands_of, read_blocks
 from terminals import ROOT
 
+pytestmark = pytest.mark.machine
+
 
 def execute(page: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = folder / "page.rst"

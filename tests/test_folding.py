@@ -159,6 +159,32 @@ def test_thousands_of_names_are_folded_and_selected_quickly() -> None:
     assert time.process_time() - start < 5
 
 
+def test_thousands_of_names_that_do_not_fold_are_looked_up() -> None:
+    names = [f"i-{random.Random(number).randbytes(8).hex()}" for number in range(5_000)]
+    start = time.process_time()
+    pattern = parse(fold(names))
+    assert len(pattern.items) > 4_000
+    assert pattern.select([*names, "i-0"]) == names
+    assert pattern.unmatched(names[1:]) == names[:1]
+    assert time.process_time() - start < 2
+
+
+# Few names and wildcards, so that items contradict one another.
+ITEMS = st.tuples(
+    st.sampled_from(["", "!"]), st.sampled_from(["a", "b", "a1", "b1", "?", "a*", "*1"])
+)
+
+
+@given(items=st.lists(ITEMS, min_size=1, max_size=6))
+def test_the_last_item_that_matches_decides(items: list[tuple[str, str]]) -> None:
+    pattern = parse(",".join(map("".join, items)))
+    for names in (["a"], ["b"], ["a1"], ["c1"], ["cc"], ["b", "a1"]):
+        signs = [sign for sign, item in items if parse(item).select(names)]
+        # Where none matches, an exclusion at the beginning has left out of all.
+        expected = not signs[-1] if signs else bool(items[0][0])
+        assert pattern.matches(*names) is expected
+
+
 @settings(max_examples=250, deadline=None)
 @given(names=NAMES.filter(bool), others=NAMES)
 def test_parsing_what_was_folded_selects_exactly_those_names(

@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import pyte
 import pytest
 
+from deployer.parallel.views.cells import Cell
+from deployer.parallel.views.terminal_pty import TerminalPty
+from deployer.parallel.views.view import View
+from deployer.pseudo_terminal import Pty
 from terminals import Screen, run_in_terminal
 from waiting import until
 
@@ -69,6 +74,26 @@ class Farm(ParallelNode):
         if self.host.slug == "web2":
             return self.console.choice("What now?", [("Yes", 1), ("No", 2)])
 
+    def ask_later(self, name):
+        if self.host.slug == "web2":
+            self.host.run(f"while [ ! -e {name} ]; do sleep 0.02; done")
+            return self.console.input("Which branch")
+        self.until_file(os.environ["DONE"])
+
+    def answer(self, name):
+        if self.host.slug == "web2":
+            self.host.run(f"printf 'Sure? '; while [ ! -e {name} ]; do sleep 0.02; done; exit 3")
+        self.host.run("printf 'Really? '; read line; echo got $line; [ $line = yes ]")
+
+    def asks_terminal(self):
+        self.host.run(r"printf '\\033[6n\\033[c'; echo asked; read line; [ $line = me ]")
+
+    def colourful(self):
+        self.host.run(r"printf '\\033[31mred\\n\\033[7mreverse\\n'; exit 3")
+
+    def flood(self):
+        self.host.run("yes | head -n 3000; exit 3")
+
     @dont_isolate_yet
     def ask_once(self):
         answer = self.console.input("For all")
@@ -88,7 +113,7 @@ class Farm(ParallelNode):
             time.sleep(0.1)
 
 if __name__ == "__main__":
-    start(Farm)
+    start(Farm, name="farm")
 """
 
 Start = Callable[..., AbstractContextManager[Screen]]
@@ -101,12 +126,14 @@ def farm(tmp_path: Path) -> Start:
     script.write_text(_HEAD)
 
     @contextmanager
-    def start(*arguments: str, hosts: str = "web1 web2 web3", **how: int) -> Iterator[Screen]:
+    def start(
+        *arguments: str, hosts: str = "web1 web2 web3", with_colours: bool = False, **how: int
+    ) -> Iterator[Screen]:
         with run_in_terminal(
             script,
             *arguments,
             HOSTS=hosts,
-            NO_COLOR="1",
+            NO_COLOR="" if with_colours else "1",
             DONE=str(tmp_path / "done"),
             SECONDS_=f"4321.{os.getpid()}",
             XDG_STATE_HOME=str(tmp_path),
@@ -179,7 +206,7 @@ def test_a_failure_is_printed_whole_and_at_once(farm: Start, done: Path) -> None
             "ended",
             r"web\[1,3\] \(2\)  ok",
             "web2 .* exit 3",
-            f"run again: deploy.py run --hosts web2 failing {done}",
+            f"run again: farm run --hosts web2 failing {done}",
             "Failed on 1 of 3 hosts",
         )(lines)
 
@@ -203,6 +230,15 @@ def test_enter_says_who_is_pending(farm: Start, done: Path) -> None:
         assert sum(line == "not begun yet: web3" for line in lines) == 1
 
 
+def test_no_line_of_the_block_is_wider_than_the_window(farm: Start, done: Path) -> None:
+    hosts = " ".join(f"web{n}" for n in range(9))
+    with farm("run", "until_file", str(done), hosts=hosts, rows=12, columns=5) as screen:
+        lines = screen.wait_for(lambda lines: lines[-1:] == ["Ent…"])
+        assert len(lines) == 8 and lines[-2] == " … …"
+        done.touch()
+        assert screen.wait_for_end() == 0
+
+
 def test_the_block_fits_into_a_small_window(farm: Start, done: Path) -> None:
     hosts = " ".join(f"a-very-long-name-of-a-host-{n}" for n in range(9))
     with farm("run", "until_file", str(done), hosts=hosts, rows=5, columns=30) as screen:
@@ -212,7 +248,109 @@ def test_the_block_fits_into_a_small_window(farm: Start, done: Path) -> None:
         assert screen.wait_for_end() == 0
 
 
+def test_of_a_flood_that_failed_the_end_is_shown(farm: Start) -> None:
+    with farm("run", "flood", hosts="web1 web2", rows=1100) as screen:
+        assert screen.wait_for_end() == 1
+        lines = screen.lines
+    # Besides those of the output, there are lines that say what was run, and how it ended.
+    assert "  … 2,002 lines before these are left out (--outdir keeps all)" in lines
+    assert has(r"\| y", "exit status 3", "status +3", "left out", r"\| y", "exit status 3")(lines)
+
+
+def test_the_colours_of_a_failure_end_with_its_lines(farm: Start) -> None:
+    with farm("run", "colourful", with_colours=True) as screen:
+        assert screen.wait_for_end() == 1
+        lines = screen.lines
+        rows = [screen._screen.buffer[lines.index(f"  | {text}")] for text in ("red", "reverse")]
+        rows.append(screen._screen.buffer[lines.index("  | reverse") + 1])
+        assert [(row[2].fg, row[2].reverse) for row in rows] == [("default", False)] * 3
+        assert [row[4].fg for row in rows[:2]] == ["red", "red"] and rows[1][4].reverse
+
+
 # Somebody attaches.
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have the screen do what real ones do, and return what becomes longer when it rings."""
+    set_margins = pyte.Screen.set_margins
+
+    def set_margins_and_move(screen: pyte.Screen, *margins: int) -> None:
+        set_margins(screen, *margins)
+        screen.cursor_position()
+
+    bells: list[str] = []
+    monkeypatch.setattr(pyte.Screen, "set_margins", set_margins_and_move)
+    monkeypatch.setattr(pyte.Screen, "bell", lambda *_: bells.append("bell"))
+    return bells
+
+
+def test_what_was_on_the_screen_is_still_there_when_somebody_is_back(
+    farm: Start, done: Path, rung: list[str]
+) -> None:
+    with farm("run", "answer", str(done), columns=120) as screen:
+        screen.wait_for(has("web1.*waiting for you"))
+        screen.type("aweb1\r")
+        screen.wait_for(has("attached to web1", "Really"))
+        screen.type("no\r")
+        screen.wait_for(has("web1: exit 1", r"\| got no", "1 failed"))
+        screen.type("aweb3\r")
+        screen.wait_for(has("attached to web3", "Really"))
+        screen.type("\x1d")
+        lines = screen.wait_for(has("attached to web3", "0 failed|1 failed"))
+        assert has("attached to web1", "web1: exit 1", r"\| got no", "attached to web3")(lines)
+        done.touch()
+        screen.wait_for(has("web2: exit 3", "2 failed"))
+        screen.type("aweb3\ryes\r")
+        assert screen.wait_for_end() == 1
+
+
+def test_what_asks_the_terminal_is_not_asked_again(farm: Start) -> None:
+    with farm("run", "asks_terminal", hosts="web1 web2") as screen:
+        # As real terminals do.
+        screen._screen.write_process_input = screen.type  # type: ignore[method-assign]
+        for name in ("web1", "web2"):
+            screen.wait_for(has(f"{name} .*asked"))
+            screen.type(f"a{name}\r")
+            screen.wait_for(has(f"attached to {name}", "asked"))
+            screen.type("me\r")
+        assert screen.wait_for_end() == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("\x05", "\x1bZ", "\x1b[c", "\x1b[>0c", "\x1b[=c", "\x1b[5n", "\x1b[?6n", "\x1b[?2026$p"),
+        *("\x1b[14t", "\x1b[>q", "\x1b[>0q", "\x1b[?u", "\x1b]11;?\x07", "\x1b]4;1;?\x1b\\"),
+        *("\x1b]52;c;?\x07", "\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\"),
+    ],
+)
+def test_what_is_shown_again_has_no_queries(query: str) -> None:
+    kept = "\x1b]0;what?\x07\x1b[?25l\x1b[2 q\x1b[5;1H\x1b[31m"
+    terminal = TerminalPty(View(Pty(), ["web1"]), Cell(0, "web1"))
+    terminal.take(f"a{kept}{query}b?\r\n".encode(), False)
+    assert terminal.tail.decode() == f"a{kept}b?\r\n"
+    terminal.end()
+    terminal.close()
+
+
+def test_a_bell_tells_whoever_is_attached_of_a_question(
+    farm: Start, done: Path, tmp_path: Path, rung: list[str]
+) -> None:
+    ready = tmp_path / "ready"
+    with farm("run", "ask_later", str(ready)) as screen:
+        screen.wait_for(has("web1 .*begun"))
+        screen.type("aweb1\r")
+        screen.wait_for(has("attached to web1", "begun"))
+        assert not rung
+        ready.touch()
+        screen.wait_for(lambda lines: bool(rung))
+        screen.type("\x1d")
+        screen.wait_for(has("web2: Which branch"))
+        screen.type("main\r")
+        done.touch()
+        assert screen.wait_for_end() == 0
+        assert rung == ["bell"]
 
 
 def test_a_host_that_waits_for_an_answer_is_marked_and_gets_it(farm: Start, done: Path) -> None:
@@ -307,6 +445,34 @@ def test_without_tmux_failures_are_still_there_at_the_end(farm: Start, done: Pat
         assert has("web2: exit 3", r"\| one", "status   3", r"web\[1,3\].*ok")(screen.lines)
 
 
+def test_what_was_typed_for_a_host_that_has_ended_is_not_for_the_next(
+    farm: Start, done: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "deploy.py"
+    # So that a slow machine is not taken for a person who waits.
+    patience = "from deployer.parallel.views import switching; switching._QUIET = 60"
+    script.write_text(f"{patience}\n{_HEAD}")
+    with farm("run", "--output", "panes", "answer", str(done), hosts="web2 web3") as screen:
+        screen.wait_for(has("web[23] — Ctrl-]"))
+        screen.type("\x1d")
+        screen.wait_for(has("0/2 done, 2 running"))
+        screen.type("aweb2\r")
+        screen.wait_for(has("web2 — Ctrl-]", "Sure?"))
+        screen.type("y")
+        screen.wait_for(has("Sure. y"))
+        done.touch()
+        # And how many have failed meanwhile is said, too.
+        screen.wait_for(has("web3 — Ctrl-]: the others; 1 failed", "Really?"))
+        screen.type("es\r")
+        screen.type("\x1d")
+        screen.wait_for(has("1/2 done, 1 failed"))
+        screen.type("\r")
+        screen.wait_for(has("web3 — Ctrl-]", "Really?"))
+        screen.type("yes\r")
+        assert screen.wait_for_end() == 1
+        assert has("  got yes", "web3 .*ok")(screen.lines)
+
+
 # Questions.
 
 
@@ -380,7 +546,7 @@ def test_the_shell_goes_on_after_ctrl_c_with_the_terminal_as_it_was(farm: Start)
         screen.wait_for(
             lambda lines: has("stopped", "Interrupted")(lines) and lines[-1] == "Farm (3) ✗ >"
         )
-        assert "run again: deploy.py run --hosts 'web[1-3]' sleep" in screen.lines
+        assert "run again: farm run --hosts 'web[1-3]' sleep" in screen.lines
         screen.type("hello\r")
         screen.wait_for(lambda lines: has(r"web\[1-3\]: done", r"Farm \(3\) >")(lines))
         until(lambda: termios.tcgetattr(screen._master) == before)

@@ -233,6 +233,14 @@ def test_how_a_command_failed_is_printed():
     assert stream.getvalue() == "web1 | $ make\nweb1 | exit status 2 (0.0s)\n"
 
 
+def test_an_interrupted_run_is_said_alike_of_all_hosts(interface):
+    stream = io.StringIO()
+    attach(interface, DefaultLogger(stream))
+    with pytest.raises(KeyboardInterrupt), interface.log_run("web1", "make"):
+        raise KeyboardInterrupt
+    assert stream.getvalue() == "web1 | $ make\nweb1 | interrupted\n"
+
+
 def test_exceptions_messages_and_files_are_printed():
     stream = io.StringIO()
     interface = LoggerInterface()

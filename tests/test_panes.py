@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import socket
 import stat
 import subprocess
@@ -30,7 +31,9 @@ from deployer.host import LocalHost, SSHHost
 from deployer.node import Env, ParallelNode
 from deployer.pseudo_terminal import Presentation, Pty
 
-action, command, hosts, report_file, directory = sys.argv[1:]
+action, command, fan_out, hosts, report_file, directory = sys.argv[1:]
+# What clients are run with.
+sys.executable = os.environ.get("PYTHON_IN_PANES", sys.executable)
 
 class Farm(ParallelNode):
     class Hosts:
@@ -51,7 +54,7 @@ pty = Pty()
 pty.presentation = Presentation("panes", directory)
 try:
     report = {}
-    result = getattr(Env(Farm(), pty), action).with_options(fan_out=8)()
+    result = getattr(Env(Farm(), pty), action).with_options(fan_out=int(fan_out))()
 except ParallelActionException as error:
     result = error.result
     report = {cell.host.slug: type(failure).__name__ for cell, failure in result.failed.items()}
@@ -61,6 +64,24 @@ if result:
     report |= {cell.host.slug: value for cell, value in result.succeeded.items()}
 Path(report_file + ".new").write_text(json.dumps(report))
 os.replace(report_file + ".new", report_file)
+"""
+
+COMMAND_LINE = """
+from deployer.client import start
+from deployer.host import LocalHost
+from deployer.node import Node, ParallelNode
+
+class Web(ParallelNode):
+    class Hosts:
+        host = [type("Host", (LocalHost,), {"slug": slug}) for slug in ("one", "two")]
+
+    def run(self, command):
+        return self.host.run(command)
+
+class Root(Node):
+    web = Web.Array
+
+start(Root)
 """
 
 MAIN = "%0"
@@ -75,12 +96,14 @@ class Tmux:
         self.logs = directory / "logs"
         self._script = directory / "script.py"
         self._script.write_text(SCRIPT)
+        self._configuration = directory / "tmux.conf"
+        self._configuration.touch()
         kept = {
             name: value
             for name, value in os.environ.items()
             if name not in ("TMUX", "TMUX_PANE", "NO_COLOR")
         }
-        self._environment = {
+        self.environment = {
             **kept,
             "TMUX_TMPDIR": str(directory),
             "TMPDIR": str(directory),
@@ -88,20 +111,36 @@ class Tmux:
             "PYTHONPATH": str(ROOT),
         }
 
-    def run(self, *hosts: str | dict[str, Any], command: str = "", action: str = "run") -> None:
+    def configure(self, *commands: str) -> None:
+        """Have the server do some commands when it begins, as users do."""
+        self._configuration.write_text("\n".join(commands))
+
+    def run(
+        self,
+        *hosts: str | dict[str, Any],
+        command: str = "",
+        action: str = "run",
+        fan_out: int = 8,
+        size: tuple[int, int] = (200, 60),
+    ) -> None:
         """Begin to run a command, or an action, on some hosts."""
         attributes = [{"slug": host} if isinstance(host, str) else host for host in hosts]
-        arguments = [action, command, json.dumps(attributes), str(self.report_file)]
+        arguments = [action, command, str(fan_out), json.dumps(attributes), str(self.report_file)]
         line = shlex.join([sys.executable, str(self._script), *arguments, str(self.logs)])
-        session = ["-f", "/dev/null", "new-session", "-d", "-x", "200", "-y", "60"]
         # The shell outlives Ctrl-C, for what is typed afterwards.
-        self(*session, f"trap : INT; {line}; exec sh")
+        self.run_line(f"trap : INT; {line}; exec sh", size)
+
+    def run_line(self, line: str, size: tuple[int, int] = (200, 60)) -> None:
+        """Begin to run a line of a shell in the first pane."""
+        columns, rows = map(str, size)
+        session = ["new-session", "-d", "-x", columns, "-y", rows, line]
+        self("-f", str(self._configuration), *session)
 
     def __call__(self, *arguments: str) -> str:
         """Return what a command of tmux prints."""
         return subprocess.run(
             ["tmux", "-u", "-L", "t", *arguments],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             encoding="utf-8",
             check=True,
@@ -118,7 +157,7 @@ class Tmux:
     def kill(self) -> None:
         subprocess.run(
             ["tmux", "-L", "t", "kill-server"],
-            env=self._environment,
+            env=self.environment,
             stderr=subprocess.DEVNULL,
             check=False,
         )
@@ -221,6 +260,8 @@ def test_a_new_size_of_a_pane_reaches_the_command(tmux: Tmux) -> None:
     tmux("resize-window", "-t", pane, "-x", "120", "-y", "41")
     # The topmost line is the border, with the name.
     assert tmux.report == {"one": f"{before}\nready\n40 120\n"}
+    # Of a single host, the line at its end is the recap.
+    assert tmux.text(MAIN).count("one  ok  ") == 1
 
 
 def test_an_editor_works_in_a_pane(
@@ -246,15 +287,17 @@ def test_a_pane_stays_when_its_host_fails_until_somebody_closes_it(tmux: Tmux) -
     tmux.run("bad", "good", command=command)
     panes = tmux.wait_for_panes("bad", "good")
     tmux.type(panes["good"], "something", "Enter")
+    tmux("move-window", "-s", panes["bad"], "-t", ":9")
     tmux.type(panes["bad"], "Enter")
     tmux.wait_for(panes["bad"], "What now?")
-    tmux.wait_for(MAIN, "bad  has a question, in tmux window 1")
+    tmux.wait_for(MAIN, "bad  has a question, in tmux window 9")
+    tmux("move-window", "-s", panes["bad"], "-t", ":8")
     # What is typed too early closes nothing.
     tmux.type(panes["bad"], "Enter")
     tmux.wait_for(panes["bad"], "press Enter to close this pane")
     assert tmux.report == {"bad": "ExecCommandFailed", "good": "ready\nsomething\n"}
     tmux.wait_for_end_of(panes["good"])
-    tmux.wait_for(MAIN, "(its pane stays, in tmux window 1)")
+    tmux.wait_for(MAIN, "(its pane stays, in tmux window 8)")
     # The script has ended; the pane has not.
     assert tmux.panes == {"bad": panes["bad"]}
     text = tmux.text(panes["bad"])
@@ -281,6 +324,83 @@ def test_who_closes_a_pane_stops_its_host_only(tmux: Tmux) -> None:
     assert tmux.report == {"one": "ready\ngo\n", "two": "JobStopped", "three": "ready\ngo\n"}
 
 
+@pytest.mark.parametrize("hosts", [["one"], ["one", "two", "three"]], ids=["only", "first"])
+def test_a_pane_that_is_closed_before_it_has_begun_stops_its_host_only(
+    tmux: Tmux, hosts: list[str]
+) -> None:
+    tmux.configure(
+        "set-hook -g after-new-window 'kill-window -t :1; set-hook -gu after-new-window'"
+    )
+    tmux.run(*hosts, command="echo ready; read x")
+    tmux.wait_for(MAIN, "one  stopped  ")
+    panes = tmux.wait_for_panes(*hosts[1:])
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    assert tmux.report == {"one": "JobStopped"} | dict.fromkeys(hosts[1:], "ready\nword\n")
+    assert "Warning" not in tmux.text(MAIN)
+
+
+def test_where_clients_cannot_be_run_all_is_shown_line_by_line(tmux: Tmux) -> None:
+    tmux.environment["PYTHON_IN_PANES"] = "/nowhere/python"
+    tmux.run("one", "two", command="echo $((6*7))")
+    assert tmux.report == {"one": "42\n", "two": "42\n"}
+    shown = tmux.text(MAIN)
+    assert shown.count("Warning: ") == shown.count("/nowhere/python cannot be run in them") == 1
+    assert "one | 42" in shown
+    assert tmux.list_panes("") == []
+
+
+def test_panes_are_closed_also_for_those_who_keep_them(tmux: Tmux) -> None:
+    first = "run-shell -t :1 'kill -KILL #{pane_pid}'"
+    tmux.configure(
+        "set -g remain-on-exit on",
+        f'set-hook -g after-new-window "{first}; set-hook -gu after-new-window"',
+    )
+    tmux.run("one", "two", "three", command="echo ready; read x")
+    panes = tmux.wait_for_panes("two", "three")
+    tmux("break-pane", "-d", "-s", panes["two"])
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    assert tmux.report["one"] == "JobStopped"
+    until(lambda: tmux.list_panes("") == [], lambda: tmux.list_panes("#{pane_dead}"))
+
+
+@pytest.mark.parametrize("made", ["new-window", "split-window"])
+@pytest.mark.parametrize("command", ["display-message -p x", "select-pane -t :.9"])
+def test_hooks_that_print_or_fail_are_not_in_the_way(tmux: Tmux, made: str, command: str) -> None:
+    tmux.configure(f"set-hook -g after-{made} '{command}'")
+    tmux.run("one", "two", command="echo ready; read x")
+    panes = tmux.wait_for_panes("one", "two")
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    assert tmux.report == dict.fromkeys(panes, "ready\nword\n")
+    tmux.wait_for_end_of(*panes.values())
+    assert "Warning" not in tmux.text(MAIN)
+
+
+def test_no_pane_is_too_small_to_work_in(tmux: Tmux) -> None:
+    hosts = ["one", "two", "three"]
+    tmux.run(*hosts, command="echo ready; read x", size=(30, 11))
+    panes = tmux.wait_for_panes(*hosts)
+    assert tmux.list_panes("#{window_index} #{pane_width} #{pane_height}") == [
+        "1 30 4",
+        "1 30 5",
+        "2 30 10",
+    ]
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    assert tmux.report == dict.fromkeys(hosts, "ready\nword\n")
+
+
+def test_panes_are_in_order_also_when_somebody_has_zoomed_one(tmux: Tmux) -> None:
+    tmux.configure("set-hook -g after-select-layout 'resize-pane -Z -t :1.0'")
+    hosts = ["one", "two", "three", "four"]
+    tmux.run(*hosts, command="echo ready; read x")
+    for pane in tmux.wait_for_panes(*hosts).values():
+        tmux.type(pane, "word", "Enter")
+    assert [*tmux.report] == hosts
+
+
 def test_hosts_ask_at_once_and_each_in_its_pane(tmux: Tmux) -> None:
     tmux.run("one", "two", "three", action="ask")
     panes = tmux.wait_for_panes("one", "two", "three", text="Which one: ")
@@ -298,7 +418,10 @@ def test_hosts_ask_at_once_and_each_in_its_pane(tmux: Tmux) -> None:
         "three": "JobStopped",
     }
     tmux.wait_for_end_of(*panes.values())
-    assert "hidden" not in tmux.text(MAIN)
+    shown = tmux.text(MAIN)
+    assert "hidden" not in shown
+    # Whoever has answered one question sees the next one.
+    assert shown.count("two  has a question, in tmux window 1") == 1
 
 
 def test_ctrl_c_where_it_was_begun_ends_all_of_it(tmux: Tmux) -> None:
@@ -321,6 +444,76 @@ def test_panes_do_not_outlive_a_process_that_is_killed(tmux: Tmux) -> None:
     shell = tmux("display-message", "-p", "-t", MAIN, "#{pane_pid}").strip()
     subprocess.run(["pkill", "-KILL", "-P", shell], check=True)
     tmux.wait_for_end_of(*panes.values())
+
+
+def find_directories(tmux: Tmux) -> list[Path]:
+    """Return those that sockets for panes are in."""
+    return [*tmux.directory.glob("deployer-*")]
+
+
+def begin_command_line(tmux: Tmux, command: str, before: str = "") -> None:
+    """Run a command on two hosts, by the command line; then show its exit status."""
+    script = tmux.directory / "deploy.py"
+    script.write_text(COMMAND_LINE)
+    words = [sys.executable, str(script), "run", "--output", "panes", "web.run", command]
+    tmux.run_line(f"{before} {shlex.join(words)}; echo status $?; exec sh")
+
+
+def send_to_script(tmux: Tmux, number: int) -> None:
+    shell = tmux("display-message", "-p", "-t", MAIN, "#{pane_pid}").strip()
+    subprocess.run(["pkill", f"-{number}", "-P", shell], check=True)
+
+
+@pytest.mark.parametrize("how", ["kill", "kill-pane", "kill-server"])
+def test_when_its_terminal_is_gone_nothing_is_left(tmux: Tmux, how: str) -> None:
+    long = f"sleep 4713.{os.getpid()}"
+    begin_command_line(tmux, f"echo ready; {long}; true")
+    panes = tmux.wait_for_panes("one", "two")
+    until(lambda: is_running(long))
+    assert is_running(f"{sys.executable} .*{tmux.directory}")
+    assert find_directories(tmux)
+    match how:
+        case "kill":
+            send_to_script(tmux, signal.SIGHUP)
+            tmux.wait_for(MAIN, f"status {128 + signal.SIGHUP}\n")
+            assert "one,two (2)  stopped  " in tmux.text(MAIN)
+        case "kill-pane":
+            tmux("kill-pane", "-t", MAIN)
+        case "kill-server":
+            tmux.kill()
+    until(lambda: not is_running(long))
+    # The command line, and the clients in panes.
+    until(lambda: not is_running(f"{sys.executable} .*{tmux.directory}"))
+    assert not find_directories(tmux)
+    if how == "kill":
+        tmux.wait_for_end_of(*panes.values())
+
+
+def test_who_ignores_that_terminals_go_is_not_stopped(tmux: Tmux) -> None:
+    begin_command_line(tmux, "echo ready; read x", "trap '' HUP;")
+    panes = tmux.wait_for_panes("one", "two")
+    send_to_script(tmux, signal.SIGHUP)
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    tmux.wait_for(MAIN, "status 0\n")
+
+
+def test_a_long_path_for_temporary_files_does_for_panes_as_well(tmux: Tmux) -> None:
+    directory = tmux.directory / ("long" * 25)
+    directory.mkdir()
+    tmux.environment["TMPDIR"] = str(directory)
+    tmux.run("one", "two", command="echo ready; read x")
+    panes = tmux.wait_for_panes("one", "two")
+    path = next(
+        Path(word)
+        for word in tmux("list-panes", "-a", "-F", "#{pane_start_command}").split()
+        if word.endswith("/panes")
+    )
+    assert path.exists()
+    for pane in panes.values():
+        tmux.type(pane, "word", "Enter")
+    assert tmux.report == dict.fromkeys(panes, "ready\nword\n")
+    assert not path.parent.exists()
 
 
 def test_names_are_shown_as_they_are(tmux: Tmux) -> None:
@@ -373,7 +566,7 @@ def test_the_terminal_of_a_remote_host_is_the_pane(
 
 
 def test_without_a_tmux_all_is_shown_line_by_line(tmux: Tmux) -> None:
-    arguments = ["run", "echo $((6*7))", '[{"slug": "one"}, {"slug": "two"}]']
+    arguments = ["run", "echo $((6*7))", "8", '[{"slug": "one"}, {"slug": "two"}]']
     files = [str(tmux.report_file), str(tmux.logs)]
     with run_in_terminal(
         tmux.directory / "script.py", *arguments, *files, TMUX=f"{tmux.directory}/gone,1,0"

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
+from deployer.host import SSHHost
 from deployer.parallel import Interrupted, Job, Outcome, RunOptions, pool, run
-from deployer.pseudo_terminal import DummyPty, Pty
+from deployer.pseudo_terminal import DummyPty, Presentation, Pty
 from terminals import ROOT
+from waiting import until
+from world import World
 
 
 def jobs(functions: dict[str, Callable[[Pty], object]]) -> list[Job[object]]:
@@ -222,6 +226,39 @@ def test_after_ctrl_c_many_may_take_long_together(monkeypatch: pytest.MonkeyPatc
         run(DummyPty(), [Job(name, stop_slowly) for name in "abcd"])
     assert str(caught.value) == "done: a, b, c, d"
     assert clock.now > 3 * pool._TIME_TO_STOP
+
+
+def test_what_a_second_ctrl_c_closes_was_stopped_and_has_not_failed(
+    new_ssh_host: Callable[..., type[SSHHost]], world: World
+) -> None:
+    hosts = [new_ssh_host(name=name) for name in ("a", "b")]
+    # A number that no other run of the tests on this machine has.
+    command = f"sleep 20.{os.getpid()}"
+    ptys: list[Pty] = []
+
+    def work(host: type[SSHHost], pty: Pty) -> None:
+        ptys.append(pty)
+        # Nothing but the end of its connection ends it for us.
+        host(pty).run(f"trap '' INT HUP TERM; {command}")
+
+    def count_running() -> int:
+        return len(world.run(["pgrep", "-xf", command], check=False).split())
+
+    def interrupt_twice() -> None:
+        until(lambda: count_running() == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+        until(lambda: all(pty.interrupted.is_set() for pty in ptys))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    person = threading.Thread(target=interrupt_twice)
+    person.start()
+    pty = DummyPty()
+    pty.presentation = Presentation("gather")
+    with pytest.raises(Interrupted) as caught:
+        run(pty, [Job(host.slug, partial(work, host), (host,)) for host in hosts])
+    person.join()
+    assert str(caught.value) == "stopped: a, b"
+    assert "a,b (2)  stopped" in pty.get_output()
 
 
 def test_what_had_ended_before_ctrl_c_is_kept() -> None:

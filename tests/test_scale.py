@@ -277,6 +277,7 @@ assert "paramiko" not in sys.modules
         (1024, 3000, 64, "3000 hosts need about 3[56]"),
         (256, 64, 64, "hard limit is 256.*ulimit -n.*limits.conf.*fewer hosts at once"),
         (256, 64, 8, "enough"),
+        (256, 0, 64, "64 hosts at once need about 5.*Nothing was run yet"),
     ],
 )
 def test_hosts_that_need_more_files_than_there_may_be_are_refused_at_the_start(

@@ -28,6 +28,7 @@ from deployer.exceptions import (
     ConnectionLost,
     DeployerException,
     ExecCommandFailed,
+    JobStopped,
     LockHeld,
     NodeUsageError,
     NoInput,
@@ -37,12 +38,15 @@ from deployer.exceptions import (
     RemoteFileError,
     WorkerLost,
 )
+from deployer.failures import describe_failure
 from deployer.host.result import RunResult
 from deployer.loggers import DefaultLogger, LoggerInterface
 from deployer.node import Env, ParallelNode, shards
+from deployer.node.root_class import RootClass
 from deployer.parallel import Interrupted, RunOptions
 from deployer.pseudo_terminal import DummyPty, Presentation
 from deployer.run.executors import open_executor
+from deployer.run.process_pool import ProcessPool
 from deployer.run.terminal import OneAtATimePty
 from our_hosts import LocalHost1, LocalHost2
 from shard_tree import Site, Version, begun
@@ -141,6 +145,13 @@ def test_processes_are_others(spawned: Executor) -> None:
 def test_a_shard_has_as_many_hosts_as_asked_for(threads: RecordingExecutor) -> None:
     Env(Site()).farm.tell.with_options(executor=threads, shard_size=3)()
     assert threads.shards == [["one", "two", "three"], ["four"]]
+
+
+def test_without_a_size_each_worker_has_its_share() -> None:
+    for workers, sizes in [(2, [2, 2]), (3, [2, 2]), (4, [1, 1, 1, 1]), (1, [4])]:
+        with RecordingExecutor(workers) as executor:
+            Env(Site(), options=RunOptions(executor=executor)).farm.tell()
+        assert [len(shard) for shard in executor.shards] == sizes
 
 
 def test_of_the_hosts_only_those_that_are_wanted_are_sent(threads: RecordingExecutor) -> None:
@@ -391,6 +402,8 @@ def test_a_command_that_failed_is_told_as_here(spawned: Executor) -> None:
     error = failures["two"]
     assert isinstance(error, ExecCommandFailed)
     assert (error.host, error.exit_status, error.result.stderr) == ("two", 3, "why\n")
+    assert describe_failure(error).count("Command failed") == 1
+    assert "shard_tree.py" in describe_failure(error)
     assert [cell.host.slug for cell in caught.value.results] == ["one", "three"]
 
 
@@ -454,11 +467,24 @@ def test_after_too_many_failures_what_was_not_begun_is_left_out(tmp_path: Path) 
     assert [cell.host.slug for cell in caught.value.not_begun] == ["two", "three", "four"]
 
 
-def test_an_executor_that_takes_nothing_is_no_success() -> None:
+def test_an_action_that_ends_the_program_ends_its_shard(spawned: Executor) -> None:
+    with pytest.raises(ParallelActionException) as caught:
+        site(spawned).farm.end_program_on("three")
+    failures = failures_of(caught)
+    assert "three" in failures
+    assert {type(error) for error in failures.values()} == {JobStopped}
+    assert "the action asked to end the program (status 3)" in str(failures["three"])
+    assert {"one", "two"} <= set(caught.value.results.values())
+
+
+def test_an_executor_that_takes_nothing_is_no_success_and_says_so_once() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    with pytest.raises(ParallelActionException, match="nothing was run on it: the executor takes"):
+    with pytest.raises(ParallelActionException) as caught:
         site(executor).farm.tell()
+    assert list(failures_of(caught)) == ["one"]
+    assert "nothing was run on it: the executor takes nothing" in str(failures_of(caught)["one"])
+    assert [cell.host.slug for cell in caught.value.not_begun] == ["two", "three", "four"]
 
 
 def test_of_a_lost_worker_nobody_knows_what_it_has_done(tmp_path: Path) -> None:
@@ -466,19 +492,30 @@ def test_of_a_lost_worker_nobody_knows_what_it_has_done(tmp_path: Path) -> None:
         with pytest.raises(ParallelActionException) as caught:
             site(executor).farm.kill_worker_on("two", str(tmp_path), after="one")
         failures = failures_of(caught)
-        assert [slug for slug in failures if isinstance(failures[slug], WorkerLost)] == [
-            "one",
-            "two",
-        ]
+        assert {slug: type(error) for slug, error in failures.items()} == {
+            "one": WorkerLost,
+            "two": WorkerLost,
+        }
         assert str(failures["one"]).startswith(
             "one: the worker that ran Site.farm.kill_worker_on() on it is gone (BrokenProcessPool"
         )
         assert "look before you run it again" in str(failures["one"])
         # These were not sent by then, and the pool takes nothing more.
-        assert "three: nothing was run on it" in str(failures["three"])
+        assert [cell.host.slug for cell in caught.value.not_begun] == ["three", "four"]
         assert begun(tmp_path) == {"one": 1, "two": 1}
         with pytest.raises(BrokenProcessPool):
             executor.submit(print)
+
+
+def test_after_a_lost_worker_the_pool_of_the_command_line_goes_on(tmp_path: Path) -> None:
+    with open_executor(None, 1) as executor:
+        assert executor is not None
+        with pytest.raises(ParallelActionException) as caught:
+            site(executor).farm.kill_worker_on("two", str(tmp_path), after="one")
+        assert {type(error) for error in failures_of(caught).values()} == {WorkerLost}
+        assert list(caught.value.results.values()) == ["three", "four"]
+        assert begun(tmp_path) == {"one": 1, "two": 1, "three": 1, "four": 1}
+        assert list(site(executor).farm.tell()) == ["one", "two", "three", "four"]
 
 
 def test_work_that_somebody_cancels_may_have_been_done(tmp_path: Path) -> None:
@@ -552,7 +589,90 @@ def test_a_script_may_be_a_module_of_a_package(tmp_path: Path) -> None:
     assert ended.stdout == "['here one', 'here two']\n", ended.stderr
 
 
+def test_scripts_in_one_worker_keep_their_classes(tmp_path: Path) -> None:
+    modules = []
+    for name in ("first", "second", "first"):
+        script = tmp_path / name
+        script.write_text("class Found: pass\nclass Root: pass\n")
+        modules.append(RootClass("__main__", "Root", str(script)).load_module())
+    first, second, again = modules
+    assert again is first
+    assert second is not first
+    for module in (first, second):
+        assert type(pickle.loads(pickle.dumps(module.Found()))) is module.Found
+
+
+def test_a_script_of_a_package_finds_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package_of_script"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "beside.py").write_text("value = 1\n")
+    script = package / "__main__.py"
+    script.write_text("from package_of_script import beside\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    root = RootClass("__main__", "Root", str(script), "package_of_script")
+    assert root.load_module().beside.value == 1
+
+
 # Ctrl-C
+
+NOISY = """
+    import os, signal
+
+    if __name__ == "__mp_main__":
+        # While a worker is begun.
+        os.kill(os.getpid(), signal.SIGINT)
+
+    from deployer.node import Env
+    from deployer.run.executors import open_executor
+    from shard_tree import Site
+
+    if __name__ == "__main__":
+        with open_executor(None, 1) as executor:
+            print(list(Env(Site()).farm.tell.with_options(executor=executor)()))
+"""
+
+
+def test_a_worker_that_is_begun_is_not_ended_by_ctrl_c(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(NOISY))
+    ended = run_script(script, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    assert ended.stderr == ""
+    assert ended.stdout == "['one', 'two', 'three', 'four']\n"
+
+
+def test_after_ctrl_c_nothing_is_sent(threads: RecordingExecutor) -> None:
+    pty = DummyPty()
+    pty.interrupted.set()
+    with pytest.raises(Interrupted) as caught:
+        site(threads, pty).farm.tell()
+    assert caught.value.not_begun == ["one", "two", "three", "four"]
+    assert threads.shards == []
+
+
+def test_ctrl_c_between_two_shards_keeps_the_second_one_here() -> None:
+    class Interrupting(RecordingExecutor):
+        def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            pty.interrupted.set()
+            return super().submit(function, *args, **kwargs)
+
+    pty = DummyPty()
+    with Interrupting() as executor, pytest.raises(Interrupted):
+        site(executor, pty).farm.tell()
+    assert executor.shards == [["one", "two"]]
+
+
+def test_what_ctrl_c_comes_into_the_sending_of_is_not_begun(tmp_path: Path) -> None:
+    class Interrupting(ProcessPool):
+        def _submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            signal.raise_signal(signal.SIGINT)
+            return super()._submit(*args, **kwargs)
+
+    with Interrupting(1) as executor, pytest.raises(Interrupted) as caught:
+        site(executor).farm.note(str(tmp_path))
+    assert caught.value.not_begun == ["one", "two", "three", "four"]
+    assert begun(tmp_path) == {}
+
 
 INTERRUPTED = """
     from deployer.node import Env
@@ -614,6 +734,67 @@ def test_an_interrupted_job_stops_waiting_for_its_shards(
         (tmp_path / "go").touch()
     assert [outcome.name for outcome in caught.value.outcomes] == ["three"]
     assert caught.value.stopped == ["one", "two"]
+
+
+def test_a_pool_is_told_of_what_interrupts_only_its_owner(tmp_path: Path) -> None:
+    pty = DummyPty()
+    pid_file = tmp_path / "pid"
+
+    def interrupt() -> None:
+        waiting.until(pid_file.exists)
+        waiting.until(lambda: pid_file.read_text().endswith("\n"))
+        pty.interrupted.set()
+
+    with open_executor(None, 1) as executor:
+        assert executor is not None
+        farm = site(executor, pty, hosts="one,two").farm
+        with person(interrupt), pytest.raises(Interrupted) as caught:
+            farm.wait_from_the_second(str(tmp_path))
+        # Now, and not only when the pool is closed.
+        assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+        assert [outcome.name for outcome in caught.value.outcomes] == ["one"]
+        assert caught.value.stopped == ["two"]
+        pty.interrupted.clear()
+        assert list(farm.tell()) == ["one", "two"]
+
+
+IDLE = """
+    import os, signal
+    from deployer.run.executors import open_executor
+
+    if __name__ == "__main__":
+        with open_executor(None, 1) as executor:
+            print(executor.submit(os.getpid).result(), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_idle_workers_end_with_the_process_that_they_work_for(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(IDLE))
+    # Returns once nobody has its output open any more.
+    ended = run_script(script)
+    assert ended.returncode == -signal.SIGKILL
+    assert int(ended.stdout) > 0
+
+
+def test_workers_end_what_they_do_with_the_process_that_they_work_for(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(INTERRUPTED))
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    # Without a terminal, which would hang up on all of them.
+    with subprocess.Popen(
+        [sys.executable, script, notes],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        waiting.until((notes / "pid").exists)
+        waiting.until(lambda: (notes / "pid").read_text().endswith("\n"))
+        process.kill()
+    for file in ("pid", "two"):
+        pid = (notes / file).read_text().strip()
+        waiting.until(lambda pid=pid: not Path("/proc", pid).exists(), f"{file} goes on")
 
 
 def test_where_ctrl_c_reaches_a_worker_only_its_hosts_have_failed(tmp_path: Path) -> None:
@@ -688,7 +869,8 @@ def test_no_executor_is_opened_unless_asked_for() -> None:
 @pytest.mark.parametrize("name", [None, "processes"])
 def test_processes_are_an_executor(name: str | None) -> None:
     with open_executor(name, 1) as executor:
-        assert isinstance(executor, ProcessPoolExecutor)
+        assert executor is not None
+        assert os.getpid() not in set(site(executor).farm.get_process())
         assert list(site(executor).farm.tell()) == ["one", "two", "three", "four"]
 
 

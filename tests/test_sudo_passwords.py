@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +19,10 @@ from deployer.exceptions import (
     SudoFailed,
 )
 from deployer.host import SSHHost, interaction
+from deployer.host.credentials import Account, Credential, Credentials
+from deployer.pseudo_terminal import DummyPty
 from deployer.secret import Secret
-from terminals import open_terminal
+from terminals import open_terminal, run_in_terminal, run_script
 from world import PASSWORD, World
 
 NewHost = Callable[..., type[SSHHost]]
@@ -263,3 +267,92 @@ def test_no_local_variable_of_a_traceback_shows_the_password(
     assert "in execute\n" in "".join(ours)
     assert not [line for line in ours if canary in line]
     assert canary not in repr(vars(host()))
+
+
+# One for all hosts.
+
+
+class _Answering(DummyPty):
+    """A terminal with somebody who answers each question for a password with the next answer."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__()
+        self.questions: list[str] = []
+        self._answers = iter(answers)
+
+    def ask_secret(self, question: str, shown: bool = False) -> Secret | None:
+        self.questions.append(question)
+        return Secret(next(self._answers))
+
+
+def test_an_answer_for_all_hosts_is_forgotten_only_where_it_is_wrong() -> None:
+    credentials = Credentials()
+    credentials.answer_for_all(Secret("for all"))
+    one, two = Account("me", "one"), Account("me", "two")
+    pty = _Answering("of two")
+
+    def password(account: Account, host: object = object()) -> str:
+        credential = credentials.password(host, account, pty, f"{account.machine}: ")
+        assert credential is not None
+        answers[account] = credential
+        return credential.secret.reveal()
+
+    answers: dict[Account, Credential] = {}
+    assert [password(one), password(two)] == ["for all", "for all"]
+    credentials.forget(answers[two])
+    assert [password(one), password(two)] == ["for all", "of two"]
+    assert pty.questions == ["two: "]
+    # What a host has by itself is its own.
+    given = type("Given", (), {"password": "given"})
+    assert password(Account("me", "three"), given) == "given"
+    # A passphrase is another matter.
+    assert credentials.passphrase(object(), "key", None, "?") is None
+
+
+_SCRIPT = """
+import json, os
+from deployer.client import start
+from deployer.host import SSHHost
+from deployer.node import Node, ParallelNode
+
+hosts = tuple(type(f"web{n}", (SSHHost,), a) for n, a in enumerate(json.loads(os.environ["GIVEN"])))
+
+class Root(Node):
+    class web(ParallelNode.Array):
+        class Hosts:
+            host = hosts
+
+        def become_root(self):
+            self.host.sudo("sudo -K; whoami")
+
+if __name__ == "__main__":
+    start(Root)
+"""
+
+
+def test_a_password_is_asked_for_once_for_all_hosts(
+    world: World, new_ssh_host: NewHost, tmp_path: Path
+) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text(_SCRIPT)
+    names = ("address", "port", "username", "key_filename", "config_filename")
+    with world.serve() as first, world.serve() as second:
+        hosts = [new_ssh_host(server=server) for server in (first, second)]
+        given = json.dumps([{name: getattr(host, name) for name in names} for host in hosts])
+        words = ("run", "--ask-password", "--output", "gather", "web.become_root")
+        with run_in_terminal(script, *words, columns=100, GIVEN=given, NO_COLOR="1") as screen:
+            screen.wait_for("Password for all hosts that have none:")
+            screen.type(f"{PASSWORD}\r")
+            assert screen.wait_for_end() == 0
+            said = "\n".join(screen.lines)
+    assert said.count("assword") == 1
+    assert "web[0-1] (2):\n  root" in said
+    assert PASSWORD not in said
+
+
+def test_without_a_terminal_there_is_nobody_to_ask_for_a_password(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.py"
+    script.write_text(_SCRIPT)
+    ended = run_script(script, "run", "--ask-password", "web.become_root", GIVEN="[]")
+    assert ended.returncode == 2
+    assert ended.stderr == "deploy.py: --ask-password: there is no terminal to ask at\n"

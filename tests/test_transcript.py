@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from deployer.utils.transcript import (
     LastLine,
     group_equal,
+    leave_out_screens,
     plain_text,
+    split_lines,
     strip_colours,
     unified,
 )
@@ -111,6 +113,50 @@ def test_colours_stay_with_what_they_colour(output: str, shown: str) -> None:
 
 def test_colours_are_stripped_and_nothing_else() -> None:
     assert strip_colours(f"{RED}a\x1b[38;5;4mb\x1b[4:3mc\x1b[m \x1b[K\r") == "abc \x1b[K\r"
+
+
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"),
+    [
+        (f"a{ENTER}\x1b[2Jdrawn\n{LEAVE}b", "ab"),
+        (f"a\x1b[?47hdrawn\x1b[?1047lb{ENTER}drawn{LEAVE}c", "abc"),
+        # Who entered it was killed; others do leave.
+        (f"a{ENTER}drawn\nb\n", f"a{ENTER}drawn\nb\n"),
+        (f"a{ENTER}drawn\nb\n{ENTER}other{LEAVE}c", f"a{ENTER}drawn\nb\nc"),
+        (f"a{LEAVE}b{ENTER}", f"a{LEAVE}b{ENTER}"),
+    ],
+)
+def test_what_is_drawn_on_the_alternate_screen_is_left_out(output: str, kept: str) -> None:
+    assert leave_out_screens(output) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("a\n\nb\n", ["a", "", "b", ""]),
+        (f"{RED}a{RESET}b\nc", [f"{RED}a{RESET}b", "c"]),
+        (f"a{RED}\nb\n\n{RESET}c", [f"a{RED}{RESET}", f"{RED}b{RESET}", "", f"{RED}{RESET}c"]),
+        (f"{RED}a\n{BOLD}b", [f"{RED}a{RESET}", f"{RED}{BOLD}b{RESET}"]),
+    ],
+)
+def test_each_line_has_its_own_colours(text: str, lines: list[str]) -> None:
+    assert split_lines(text) == lines
+
+
+def test_a_flood_of_short_lines_takes_little_longer_than_one_of_long_ones() -> None:
+    def measure(piece: str) -> float:
+        last = LastLine()
+        start = time.process_time()
+        for _ in range(50):
+            last.feed(piece)
+        assert last.text.startswith("y")
+        return time.process_time() - start
+
+    assert measure("y\r\n" * 1365) < 10 * measure(("y" * 79 + "\r\n") * 50)
 
 
 @settings(max_examples=80, deadline=None)

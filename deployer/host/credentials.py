@@ -43,6 +43,14 @@ class Credentials:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._slots: dict[Hashable, _Slot] = {}
+        self._for_all: Secret | None = None
+
+    def answer_for_all(self, password: Secret) -> None:
+        """Take this as the first answer for each user of each host who has no password given.
+
+        Where it is wrong, a person is asked as without it.
+        """
+        self._for_all = password
 
     def password(
         self, host: object, account: Account, pty: Pty, question: str
@@ -77,6 +85,7 @@ class Credentials:
         """Forget everything: what is needed next is asked for, or computed, again."""
         with self._lock:
             self._slots.clear()
+            self._for_all = None
 
     def _credential(
         self, host: object, attribute: str, key: Hashable, pty: Pty | None, question: str
@@ -85,6 +94,10 @@ class Credentials:
         if given is not None:
             return Credential(given, was_asked=False)
         with self._slot(key) as slot:
+            if slot.is_new and attribute == "password" and self._for_all and pty is not None:
+                # A copy: wrong for one of them, it is not forgotten for the others.
+                slot.secret = Secret(self._for_all.reveal())
+            slot.is_new = False
             if slot.secret is None and pty is not None:
                 # Nothing but Enter is no answer.
                 slot.secret = pty.ask_secret(question) or None
@@ -133,6 +146,8 @@ class _Slot:
         self.lock = threading.RLock()
         self.secret: Secret | None = None
         self.holds: object = None
+        #: Whether nobody has needed it yet.
+        self.is_new = True
 
     def forget(self, secret: Secret) -> None:
         # Not with the lock: somebody may be asked for another one. What they answer stays.

@@ -36,13 +36,13 @@ def check(hosts: int, at_once: int) -> None:
     """Raise ConnectionFailedException when so many hosts need more files than may be open.
 
     :param hosts: those that are to be connected to, or are connected to already.
-    :param at_once: how many of them are worked on at once.
+    :param at_once: how many hosts are worked on at once, with a connection or without one.
     """
     allow_many()
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return
-    new = _FOR_EACH_JOB * min(at_once, hosts) + _SPARE
+    new = _FOR_EACH_JOB * at_once + _SPARE
     names = os.listdir("/dev/fd")
     if len(names) + hosts + new <= soft:
         return
@@ -50,9 +50,10 @@ def check(hosts: int, at_once: int) -> None:
     sockets = sum(map(_is_socket, names))
     needed = len(names) - sockets + max(sockets, hosts) + new
     if needed > soft:
+        what = f"{hosts} hosts" if hosts >= at_once else f"{at_once} hosts at once"
         raise ConnectionFailedException(
-            f"{hosts} hosts need about {needed} open files, with those that are open already: "
-            f"{_limit()}. Nothing was connected yet"
+            f"{what} need about {needed} open files, with those that are open already: "
+            f"{_limit()}. Nothing was run yet"
         )
 
 

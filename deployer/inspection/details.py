@@ -136,7 +136,7 @@ def inspect_action(node: Any, name: str) -> ActionDetails:
     marks = get_marks(function)
     batches: tuple[int | str, ...] = ()
     if runs is Runs.IN_EACH_CELL:
-        batches = marks.batches.batches if marks.batches is not None else ()
+        batches = (marks.batches.batches or ()) if marks.batches is not None else ()
     return ActionDetails(
         kind="action",
         about=describe_action(action),

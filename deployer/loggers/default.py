@@ -172,7 +172,7 @@ def describe(entry: Entry, all_lines: bool = True) -> str:
 
 
 def describe_end(entry: Entry) -> str:
-    """Say in a few words how an entry ended, and how long it took."""
+    """Say in a few words how an entry ended, and how long it took if it was not interrupted."""
     from .entries import RunEntry
 
     if entry.duration is None:
@@ -180,7 +180,8 @@ def describe_end(entry: Entry) -> str:
     if isinstance(entry, RunEntry) and entry.exit_status is not None:
         how = f"exit status {entry.exit_status}"
     elif isinstance(entry.error, KeyboardInterrupt):
-        how = "interrupted"
+        # How long it took is no matter of its own: so the same is said for all hosts.
+        return "interrupted"
     elif entry.error is not None:
         # Its message is for whoever catches it to show.
         how = type(_unwrap(entry.error)).__name__

@@ -256,7 +256,7 @@ class EnvAction(_Wrapper):
             return _GoOn.ABORT
         console = self._env.console
         # Its output has just been shown.
-        console.warning(str(error).partition("\n")[0])
+        console.warning(str(error).partition("\n")[0].removesuffix(":"))
         return console.choice(
             f"{self.full_name} failed. What now?",
             [(choice.value, choice) for choice in _GoOn],
@@ -282,7 +282,7 @@ class EnvAction(_Wrapper):
     def _get_options(self) -> RunOptions:
         options = self._env._node_options
         serial = get_marks(self.action.function).batches
-        if serial is None or options.batches:
+        if serial is None or options.batches is not None:
             return options
         failures = options.max_failures
         return options.replace(

@@ -2,7 +2,7 @@
 
 What runs on dask may be run again: when a worker dies, its tasks are given to others. So the
 scheduler keeps, for each shard, who asked to begin it, in the order in which they came; the first
-one does, and no other. It also keeps which ones are to stop, which their workers look at.
+one does, and no other. It also keeps which runs are to stop, which their workers look at.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import contextlib
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distributed import Client, Worker
 
 __all__ = ["claim", "stop", "stopped_from_afar", "withdraw"]
 
-# Seconds in which the scheduler has to answer.
-_TIMEOUT = 30
+# Seconds in which the scheduler has to answer whoever waits for the end of a run.
+_TIMEOUT = 5
 # Seconds between two looks of a worker whether what it runs is to stop.
 _LOOK = 1.0
-# Where the scheduler keeps, of each shard, who wanted to begin it, and whether it is to stop.
+# Where the scheduler keeps who wanted to begin a shard, and whether a run is to stop.
 _CLAIMS = "deployer"
 _STOPPED = "deployer-stopped"
 
@@ -32,33 +32,42 @@ _STOPPED = "deployer-stopped"
 def claim(shard: str) -> bool:
     """Return whether the worker that this runs in may begin a shard; False when one has before.
 
-    :raises OSError: when the scheduler does not say so in time.
+    :raises OSError: when the scheduler is lost.
     """
     worker = _get_worker()
-    return worker is None or _is_first(worker, shard)
+    # However long it takes: it alone knows whether another worker has begun, and a result would
+    # have to wait for it as well.
+    return worker is None or _is_first(worker, shard, None)
 
 
 def withdraw(executor: Executor, future: Future[Any], shard: str) -> bool:
-    """Keep a shard from being begun; return whether that is certain, and not too late."""
+    """Keep a shard from being begun; return whether that is certain, and not too late.
+
+    :raises OSError: when the scheduler does not say so in time.
+    """
     if not _is_dask(executor):
         return future.cancel()
     client = _get_client(executor)
-    try:
-        # Its futures say that they are cancelled also when a worker has begun.
-        if client is None or not _is_first(client, shard):
-            return False
-    except OSError:
+    # Its futures say that they are cancelled also when a worker has begun.
+    if client is None or not _is_first(client, shard, _TIMEOUT):
         return False
     future.cancel()
     return True
 
 
 def stop(executor: Executor, shard: str) -> None:
-    """Have the worker that runs a shard end it, as Ctrl-C would there; in vain where none looks."""
+    """Have workers end the shards of the same run, as Ctrl-C would there; in vain where none looks.
+
+    :raises OSError: when the scheduler does not answer in time.
+    """
     if _is_dask(executor) and (client := _get_client(executor)) is not None:
         scheduler: Any = client.scheduler
-        with contextlib.suppress(OSError):
-            _ask(client, scheduler.set_metadata, keys=[_STOPPED, shard], value=True)
+        place = [_STOPPED, _get_run(shard)]
+        # A single request for all of them: a second Ctrl-C may follow.
+        _ask(client, _TIMEOUT, scheduler.set_metadata, keys=place, value=True)
+    # Our own pool of processes.
+    elif (interrupt_tasks := getattr(executor, "interrupt_tasks", None)) is not None:
+        interrupt_tasks()
 
 
 @contextlib.contextmanager
@@ -69,12 +78,27 @@ def stopped_from_afar(shard: str, stopped: threading.Event) -> Iterator[None]:
         return
     import asyncio
 
-    async def look() -> None:
-        scheduler: Any = worker.scheduler
-        while not await scheduler.get_metadata(keys=[_STOPPED, shard], default=False):
-            await asyncio.sleep(_LOOK)
-        stopped.set()
+    from distributed.core import Status
 
+    scheduler: Any = worker.scheduler
+    place = [_STOPPED, _get_run(shard)]
+
+    async def look() -> None:
+        try:
+            while worker.status not in (Status.closing, Status.closed, Status.failed):
+                # It may answer the next time.
+                with contextlib.suppress(OSError):
+                    if await scheduler.get_metadata(keys=place, default=False):
+                        break
+                await asyncio.sleep(_LOOK)
+        finally:
+            # Also when the worker ends: what runs would go on without it.
+            stopped.set()
+
+    # At once, as this may have been begun only after that was said.
+    with contextlib.suppress(OSError):
+        if _ask(worker, None, scheduler.get_metadata, keys=place, default=False):
+            stopped.set()
     loop: Any = worker.loop
     looking = asyncio.run_coroutine_threadsafe(look(), loop.asyncio_loop)
     try:
@@ -109,18 +133,30 @@ def _get_client(executor: Executor) -> Client | None:
     return getattr(executor, "_client", None)
 
 
-def _is_first(asking: Client | Worker, shard: str) -> bool:
+def _get_run(shard: str) -> str:
+    return shard.partition("/")[0]
+
+
+def _is_first(asking: Client | Worker, shard: str, timeout: float | None) -> bool:
     """Ask the scheduler, from a client or a worker, to be the one that a shard is left to."""
     scheduler: Any = asking.scheduler
     token = uuid.uuid4().hex
     place = [_CLAIMS, shard]
     # The scheduler does one thing at a time, and keeps a dict in the order of its making.
-    _ask(asking, scheduler.set_metadata, keys=[*place, token], value=True)
-    tokens = _ask(asking, scheduler.get_metadata, keys=place)
+    _ask(asking, timeout, scheduler.set_metadata, keys=[*place, token], value=True)
+    tokens = _ask(asking, timeout, scheduler.get_metadata, keys=place)
     return bool(next(iter(tokens)) == token)
 
 
-def _ask(asking: Client | Worker, function: Callable[..., Any], **arguments: object) -> Any:
-    from distributed.utils import sync
+def _ask(
+    asking: Client | Worker,
+    timeout: float | None,
+    function: Callable[..., Coroutine[Any, Any, Any]],
+    **arguments: object,
+) -> Any:
+    import asyncio
 
-    return sync(cast(Any, asking.loop), function, callback_timeout=_TIMEOUT, **arguments)
+    loop: Any = asking.loop
+    # A Ctrl-C that comes meanwhile does not cancel it.
+    answer = asyncio.run_coroutine_threadsafe(function(**arguments), loop.asyncio_loop)
+    return answer.result(timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -18,11 +19,12 @@ from ..exceptions import NodeUsageError
 if TYPE_CHECKING:
     from .base import Node
 
-__all__ = ["RootClass"]
+__all__ = ["SCRIPT", "RootClass"]
 
-# What multiprocessing calls the script of the process that sends the work: under another name,
-# `if __name__ == "__main__":` is not entered again.
-_SCRIPT = "__mp_main__"
+#: What multiprocessing calls the script of the process that sends the work: under another name,
+#: `if __name__ == "__main__":` is not entered again. Those that are loaded here have names that
+#: begin so: there may be several, and pickle has to find each by its name.
+SCRIPT = "__mp_main__"
 
 _loading = threading.Lock()
 
@@ -67,38 +69,36 @@ class RootClass:
         if self.script is None:
             return importlib.import_module(self.module)
         with _loading:
+            own = f"{SCRIPT}_{hashlib.sha256(self.script.encode()).hexdigest()[:16]}"
             # Processes that were forked, or spawned by multiprocessing, have it already.
-            for name in ("__main__", _SCRIPT):
+            for name in ("__main__", SCRIPT, own):
                 module = sys.modules.get(name)
                 if module is not None and _get_file(module) == self.script:
                     return module
-            return self._load_script(self.script)
+            return self._load_script(self.script, own)
 
     def find_in(self, module: ModuleType) -> type[Node]:
         """Return the class itself."""
         found: Any = reduce(getattr, self.qualname.split("."), cast(Any, module))
         return cast("type[Node]", found)
 
-    def _load_script(self, script: str) -> ModuleType:
+    def _load_script(self, script: str, name: str) -> ModuleType:
+        # As for any script: what lies beside it can be imported, or what its package lies beside.
         directory = os.path.dirname(script)
+        for _ in filter(None, self.package.split(".")):
+            directory = os.path.dirname(directory)
         if directory not in sys.path:
-            # As for any script: what lies beside it can be imported.
             sys.path.append(directory)
-        loader = SourceFileLoader(_SCRIPT, script)
-        spec = importlib.util.spec_from_file_location(_SCRIPT, script, loader=loader)
+        loader = SourceFileLoader(name, script)
+        spec = importlib.util.spec_from_file_location(name, script, loader=loader)
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         module.__package__ = self.package
-        # It gives the name to another module when it is first imported, as the script may do.
-        importlib.import_module("multiprocessing")
-        before = sys.modules.get(_SCRIPT)
-        sys.modules[_SCRIPT] = module
+        sys.modules[name] = module
         try:
             loader.exec_module(module)
         except BaseException:
-            del sys.modules[_SCRIPT]
-            if before is not None:
-                sys.modules[_SCRIPT] = before
+            del sys.modules[name]
             raise
         return module
 

@@ -12,7 +12,7 @@ from ..host import HostContext
 from ..loggers import Logger
 from ..parallel import RunOptions
 from ..secret import knows_secrets, redact
-from .root_class import RootClass
+from .root_class import SCRIPT, RootClass
 
 if TYPE_CHECKING:
     from .base import Node
@@ -41,7 +41,7 @@ class Shard:
     No host is among them, so that no password is, either.
     """
 
-    #: No two have the same.
+    #: No two have the same. Up to the slash, it is the same for all shards of a run.
     id: str
     root: RootClass
     #: The array.
@@ -165,6 +165,6 @@ class _Unpickler(pickle.Unpickler):
         return self._root._node_env_of(node) if is_env else node
 
     def find_class(self, module: str, name: str) -> Any:
-        if self._script is not None and module in ("__main__", "__mp_main__"):
+        if self._script is not None and (module == "__main__" or module.startswith(SCRIPT)):
             module = self._script
         return super().find_class(module, name)

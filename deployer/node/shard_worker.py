@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from ..exceptions import JobStopped, NodeUsageError, NotBegun
-from ..failures import describe_failure, leaf_errors
+from ..exceptions import DeployerException, JobStopped, NodeUsageError, NotBegun
+from ..failures import describe_failure, get_place, leaf_errors
 from ..loggers import LoggerInterface
 from ..parallel import Job, run
 from ..parallel.views.capture import CapturePty
@@ -23,9 +23,10 @@ from ..utils.string_utils import abbreviate
 from .claims import claim, stopped_from_afar
 from .env import Env
 from .isolation import get_cell_name
+from .pool_worker import ignore_interrupts, stopped_by_pool
 from .shard import Codec, Report, Shard, ShardCell, find_node
 
-__all__ = ["ignore_interrupts", "run_shard"]
+__all__ = ["run_shard"]
 
 
 def run_shard(shard: Shard) -> list[Report] | None:
@@ -35,31 +36,34 @@ def run_shard(shard: Shard) -> list[Report] | None:
 
     :return: None when the shard was begun before, by another worker: nothing is done then.
     """
-    with _interruptible():
-        pty = CapturePty()
-        try:
-            work = _Work(shard, pty)
-        except Exception as error:
+    pty = CapturePty()
+    try:
+        work = _Work(shard, pty)
+    except (Exception, SystemExit) as error:
+        return _refuse(shard, error)
+    # Not before: a worker that has not come this far may well be replaced by another one.
+    if not claim(shard.id):
+        return None
+    reason = "Ctrl-C"
+    try:
+        with (
+            stopped_from_afar(shard.id, pty.interrupted),
+            stopped_by_pool(pty.interrupted),
+            _interruptible(),
+        ):
+            pty.check_interrupted()
+            run(pty, work.jobs, shard.options, work.title)
+    except KeyboardInterrupt:
+        pass
+    except SystemExit as error:
+        reason = f"the action asked to end the program (status {error.code})"
+    except Exception as error:
+        if not pty.cells:
             return _refuse(shard, error)
-        # Not before: a worker that has not come this far may well be replaced by another one.
-        if not claim(shard.id):
-            return None
-        reason = "Ctrl-C"
-        try:
-            with stopped_from_afar(shard.id, pty.interrupted):
-                run(pty, work.jobs, shard.options, work.title)
-        except KeyboardInterrupt:
-            pass
-        except Exception as error:
-            if not pty.cells:
-                return _refuse(shard, error)
-            reason = _describe(error)
-        return [_report(cell, work.codec, reason) for cell in pty.cells]
-
-
-def ignore_interrupts() -> None:
-    """Let Ctrl-C pass by this process, but for the shards in it; idle, it would end by it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        reason = _describe(error)
+    # Of what was not begun, there is nothing that it could be shown by.
+    cells = pty.cells or [Cell(number, cell.name) for number, cell in enumerate(shard.cells)]
+    return [_report(cell, work.codec, reason) for cell in cells]
 
 
 class _Work:
@@ -108,7 +112,7 @@ def _find_cell(root: Env, wanted: ShardCell) -> Env:
     return cell
 
 
-def _refuse(shard: Shard, error: Exception) -> list[Report]:
+def _refuse(shard: Shard, error: Exception | SystemExit) -> list[Report]:
     """Report that nothing was begun, and why."""
     origin, reason = _locate(error), _describe(error)
     summaries = [f"{cell.name}: nothing was run on it: {reason}" for cell in shard.cells]
@@ -132,7 +136,7 @@ def _report(cell: Cell, codec: Codec, reason: str) -> Report:
         for kind, group in itertools.groupby(cell.pieces, operator.itemgetter(0))
     )
     content, summary, origin = None, "", ""
-    if error is not None:
+    if error is not None and cell.outcome is not None:
         summary, origin = _describe(error), _locate(next(leaf_errors(error)))
         for leaf in leaf_errors(error):
             # The traceback itself stays behind when it is pickled.
@@ -147,8 +151,12 @@ def _report(cell: Cell, codec: Codec, reason: str) -> Report:
 
 
 def _locate(error: BaseException) -> str:
-    """Say where an error comes from."""
-    return f"In a worker on {socket.gethostname()}:\n{describe_failure(error)}"
+    """Say where an error comes from, and of a fault how; what went wrong is said by others."""
+    where = f"In a worker on {socket.gethostname()}"
+    if not isinstance(error, DeployerException):
+        return f"{where}:\n{describe_failure(error)}"
+    place = get_place(error.__traceback__)
+    return f"{where}, at {place}" if place else where
 
 
 def _describe(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import NodeUsageError
 from ..host import HostContext
 from ..loggers.default import describe_error
-from ..parallel import RunOptions
+from ..parallel import DEFAULT_FAN_OUT, RunOptions
 from ..parallel.options import split_into_batches
 from .isolation import get_cell_name
 from .root_class import RootClass
@@ -51,9 +52,11 @@ def make_shards(
     inner = options.within_a_job()
     loggers = action.env._node_logger.make_remote()
 
+    run = uuid.uuid4().hex
+
     def make(numbers: range) -> Part:
         shard = Shard(
-            uuid.uuid4().hex,
+            f"{run}/{numbers.start}",
             root,
             way,
             action.name,
@@ -67,7 +70,7 @@ def make_shards(
         return Part(shard, numbers)
 
     return [
-        [make(numbers) for numbers in _split(batch, options.shard_size)]
+        [make(numbers) for numbers in _split(batch, options)]
         for batch in split_into_batches(len(cells), options.batches)
     ]
 
@@ -79,7 +82,12 @@ def make_codec(action: EnvAction) -> Codec:
     return Codec(action.env._node_env_of(root), script)
 
 
-def _split(numbers: range, size: int) -> Iterator[range]:
+def _split(numbers: range, options: RunOptions) -> Iterator[range]:
+    size = options.shard_size
+    if size is None:
+        # Its name in all executors of Python; others do not say how many they have.
+        workers = getattr(options.executor, "_max_workers", 1)
+        size = min(DEFAULT_FAN_OUT, math.ceil(len(numbers) / workers))
     for begin in range(0, len(numbers), size):
         yield numbers[begin : begin + size]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import time
@@ -92,6 +93,8 @@ class _Run:
         self._outcomes: dict[int, Outcome[Any]] = {}
         self._reports: dict[int, Report] = {}
         self._is_withdrawn = False
+        #: Why the executor takes nothing, if it does not.
+        self._refusal = ""
         self._is_interrupted = False
 
     def run(self, functions: Functions) -> list[Outcome[Any]]:
@@ -155,12 +158,19 @@ class _Run:
         # By its name: it is made of Env, which is made of actions, which import this.
         run_shard = importlib.import_module(f"{__package__}.shard_worker").run_shard
         while self._waiting and len(self._pending) < self._most_at_once:
+            self._pty.check_interrupted()
             part = self._waiting.popleft()
             try:
                 self._pending[self._executor.submit(run_shard, part.shard)] = part
             except Exception as error:
-                why = f"the executor takes nothing ({describe_error(error)})"
-                self._conclude(part, DeployerException, f"nothing was run on it: {why}")
+                self._refusal = f"the executor takes nothing ({describe_error(error)})"
+                self._withdraw()
+                if not self._failed:
+                    # Or it would look like a success.
+                    number = part.numbers[0]
+                    name = self.names[number]
+                    problem = DeployerException(f"{name}: nothing was run on it: {self._refusal}")
+                    self._outcomes[number] = Outcome(name, error=problem)
 
     def _receive(self, timeout: float = _LOOK) -> None:
         """Take what comes back within some time."""
@@ -169,7 +179,7 @@ class _Run:
             part = self._pending[future]
             lost = ""
             if future.cancelled():
-                lost = "its work was cancelled"
+                lost = "its work was cancelled; its scheduler may be gone, too"
             elif (error := future.exception()) is not None:
                 lost = describe_error(error)
             elif (reports := future.result()) is None:
@@ -228,21 +238,24 @@ class _Run:
             return
         self._is_withdrawn = True
         self._waiting.clear()
-        for future, part in list(self._pending.items()):
-            if withdraw(self._executor, future, part.shard.id):
-                del self._pending[future]
+        # What does not answer for one does not do so for the others.
+        with contextlib.suppress(OSError):
+            for future, part in list(self._pending.items()):
+                if withdraw(self._executor, future, part.shard.id):
+                    del self._pending[future]
 
     def _stop(self) -> None:
         self._is_interrupted = True
         try:
-            self._withdraw()
-            for part in self._pending.values():
+            # First, as it is quick: a second Ctrl-C may follow.
+            for part in list(self._pending.values())[:1]:
                 stop(self._executor, part.shard.id)
+            self._withdraw()
             deadline = time.monotonic() + _TIME_TO_STOP
             while self._pending and time.monotonic() < deadline:
                 self._receive()
-        except KeyboardInterrupt:
-            # Once more: they are not waited for.
+        except (KeyboardInterrupt, OSError):
+            # Once more, or there is no answer: they are not waited for.
             pass
         for part in self._pending.values():
             why = f"its worker did not stop, so that {self._title}() may go on there"
@@ -250,7 +263,8 @@ class _Run:
         self._pending.clear()
 
     def _leave_out(self) -> None:
-        why = f"{self._failed} had failed" if self._failed > 1 else "another one had failed"
+        failed = f"{self._failed} had failed" if self._failed > 1 else "another one had failed"
+        why = self._refusal or failed
         for number, name in enumerate(self.names):
             if number not in self._outcomes:
                 error = NotBegun(f"{name}: not begun, since {why}")

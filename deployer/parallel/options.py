@@ -22,7 +22,7 @@ __all__ = ["RunOptions", "split_into_batches"]
 class RunOptions:
     """How parallel runs are carried out.
 
-    :raises ValueError: for a number that makes no sense.
+    :raises ValueError: for what makes no sense.
     """
 
     #: At most so many run at once; with an executor, in each shard.
@@ -33,8 +33,9 @@ class RunOptions:
     #: batch is finished nevertheless.
     max_failures: int | str | None = None
     #: Sizes of batches, of which each begins when the one before it has ended: numbers, or shares
-    #: of all hosts like ``'25%'``. The last holds for all that is left; nothing makes no batches.
-    batches: tuple[int | str, ...] = ()
+    #: of all hosts like ``'25%'``. The last holds for all that is left; ``()`` makes no batches,
+    #: and None those that ``@serial`` gives the action.
+    batches: tuple[int | str, ...] | None = None
     #: How often a connection that cannot be made is tried again. A command is never run again.
     retries: int = 0
     #: The hosts to run on, also as a text like ``'web[01-18],!web03'``; None for all. It holds for
@@ -42,19 +43,29 @@ class RunOptions:
     hosts: NamePattern | None = None
     #: Where shards of hosts are sent to be run; None for this process.
     executor: Executor | None = None
-    #: How many hosts make a shard.
-    shard_size: int = DEFAULT_FAN_OUT
+    #: How many hosts make a shard; None for an equal share for each worker of the executor, if it
+    #: is known how many those are, and for 64 at most.
+    shard_size: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.hosts, str):
-            from ..utils.folding import parse
+        if self.hosts is not None:
+            from ..utils.folding import NamePattern, parse
 
-            object.__setattr__(self, "hosts", parse(self.hosts))
+            if isinstance(self.hosts, str):
+                object.__setattr__(self, "hosts", parse(self.hosts))
+            elif not isinstance(self.hosts, NamePattern):
+                raise ValueError(
+                    f"hosts is {self.hosts!r}; it has to be a text like 'web[01-18],db1'"
+                )
         for name, least in (("fan_out", 1), ("shard_size", 1), ("retries", 0)):
             value = getattr(self, name)
+            if value is None and name == "shard_size":
+                continue
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} is {value!r}; it has to be a number from {least}")
-        for size in self.batches:
+        if self.batches is not None and not isinstance(self.batches, tuple | list):
+            raise ValueError(f"batches is {self.batches!r}; it has to be a tuple like (1, '25%')")
+        for size in self.batches or ():
             if _parse_number(size, "a batch") == 0:
                 raise ValueError(f"{size!r} is no size for a batch: at least one host is in it")
         if self.max_failures is not None:
@@ -74,7 +85,7 @@ class RunOptions:
     def within_a_job(self) -> RunOptions:
         """Return what holds for the parallel runs that a job has in turn."""
         return dataclasses.replace(
-            self, hosts=None, batches=(), max_failures=None, fail_fast=False, executor=None
+            self, hosts=None, batches=None, max_failures=None, fail_fast=False, executor=None
         )
 
     def get_failure_limit(self, count: int) -> int:
@@ -86,7 +97,7 @@ class RunOptions:
         return _share(_parse_number(self.max_failures, "max_failures"), count)
 
 
-def split_into_batches(count: int, sizes: Sequence[int | str]) -> Iterator[range]:
+def split_into_batches(count: int, sizes: Sequence[int | str] | None) -> Iterator[range]:
     """Give the numbers of jobs that make each batch; see ``RunOptions.batches``."""
     begin = 0
     for number in range(count):

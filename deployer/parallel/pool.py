@@ -49,6 +49,8 @@ class Pool(Generic[T]):
         self._begun: set[int] = set()
         self._outcomes: dict[int, Outcome[T]] = {}
         self._stopped_by: BaseException | None = None
+        #: Whether connections were closed because somebody did not want to wait.
+        self.has_aborted = False
 
     def interrupt_later(self, pty: Pty) -> None:
         """Interrupt what runs in a Pty when the others are, also if that is now."""
@@ -70,7 +72,6 @@ class Pool(Generic[T]):
                 if self._failed <= self._limit:
                     self._run_batch(batch)
         except BaseException as error:
-            self._stop()
             self._wait_to_stop()
             self._stopped_by = error
         if isinstance(self._stopped_by, KeyboardInterrupt):
@@ -115,8 +116,11 @@ class Pool(Generic[T]):
 
     def _wait_to_stop(self) -> None:
         try:
+            self._stop()
             self._wait_for_end(_TIME_TO_STOP)
         except KeyboardInterrupt:
+            self._stop()
+            self.has_aborted = True
             for number in set(self._begun) - set(self._outcomes):
                 for host in self._jobs[number].hosts:
                     host.abort_connection()

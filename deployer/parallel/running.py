@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from ..exceptions import AuthenticationFailed, ConnectionFailedException, HostKeyError
+from ..exceptions import (
+    AuthenticationFailed,
+    ConnectionFailedException,
+    ConnectionLost,
+    HostKeyError,
+)
+from ..failures import leaf_errors
 from ..host import open_files
 from ..pseudo_terminal import Pty
 from .jobs import Job, Outcome, attempt
@@ -49,14 +55,18 @@ def run(
     if not jobs:
         return []
     remote = sum(host.is_remote for job in jobs for host in job.hosts)
-    if remote and run_all is None:
+    if run_all is None and (remote or len(jobs) > 1):
         open_files.check(remote, min(options.fan_out, len(jobs)))
     pool = Pool(pty, jobs, options)
 
     def prepare(job: Job[T]) -> Callable[[Pty], Outcome[T]]:
         def run_in(own: Pty) -> Outcome[T]:
             pool.interrupt_later(own)
-            return attempt(job.name, partial(run_job, job, own, options.retries))
+            outcome = attempt(job.name, partial(run_job, job, own, options.retries))
+            if pool.has_aborted and _is_lost(outcome.error):
+                # No failure of the host: its connection was closed here.
+                raise KeyboardInterrupt
+            return outcome
 
         return run_in
 
@@ -65,6 +75,10 @@ def run(
         run_all or pool.run,
         partial(show, title=title),
     )
+
+
+def _is_lost(error: Exception | None) -> bool:
+    return error is not None and any(isinstance(e, ConnectionLost) for e in leaf_errors(error))
 
 
 def run_job(job: Job[T], pty: Pty, retries: int) -> T:

@@ -223,6 +223,10 @@ class _Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the values of options; write the help if that is what they ask for."""
+        for word in words:
+            # Before Python 3.13, argparse makes an empty list of this value.
+            if word.startswith("--") and word.partition("=")[2] == "--":
+                self.error(f"{word}: -- cannot be the value of an option")
         arguments, unknown = self.parse_known_args(list(words))
         if unknown:
             self._refuse_option(unknown[0])
@@ -368,6 +372,13 @@ def _number_from(least: int, text: str) -> int:
     return number
 
 
+def _not_empty(text: str) -> str:
+    # A variable that is not set must not mean the directory where somebody happens to be.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; the directory where you are is `.`")
+    return text
+
+
 def _one_of(text: str, known: Iterable[str]) -> str:
     known = list(known)
     if text in known:
@@ -383,6 +394,7 @@ _KINDS = {
     "natural": _natural,
     "positive": _positive,
     "output": lambda text: _one_of(text, OUTPUTS),
+    "directory": _not_empty,
     "colour": lambda text: _one_of(text, COLOURS),
     "format": lambda text: _one_of(text, GRAPH_FORMATS),
 }
@@ -406,7 +418,10 @@ _WORDS = {
 _SANDBOX = "--sandbox checks the commands, and changes nothing"
 _HOSTS = "--hosts NAMES chooses hosts of the tree"
 _ROOT = "what an action runs as root is in its code (sudo, use_sudo); exec has --sudo"
-_PASSWORD = "a password is asked for when it is needed, unless the class of the host has one"
+_PASSWORD = (
+    "a password is asked for when it is needed, unless the class of the host has one; "
+    "--ask-password asks for one for all hosts"
+)
 
 #: What other programs of this kind call an option, with what there is instead.
 _FOREIGN = {
@@ -422,6 +437,6 @@ _EXIT_STATUSES = """\
 exit status:
   0 done; 1 an action or a host failed; 2 wrong use, or no such node or action;
   3 it was declined, or an answer was needed and nobody could be asked;
-  4 no host could be reached; 130 interrupted; 141 whoever read the output was
-  gone; 143 ended by SIGTERM
+  4 no host could be reached; 129 ended by SIGHUP; 130 interrupted;
+  141 whoever read the output was gone; 143 ended by SIGTERM
 """

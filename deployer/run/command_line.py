@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +26,23 @@ class CommandLine(NamedTuple):
     #: ``words``, the list of what is no option; and ``given``, the options as they were written.
     arguments: Any
     extra_loggers: Sequence[Logger] = ()
+
+    @property
+    def invocation(self) -> list[str]:
+        """The words that start the program as it was started: what is typed before its arguments.
+
+        Just its name, where that is known to lead to it, or nothing better is.
+        """
+        script, *words = sys.argv
+        count = len(sys.orig_argv) - len(words)
+        if self.program != os.path.basename(script) or sys.orig_argv[count:] != words:
+            return [self.program]
+        places = (os.path.join(directory, self.program) for directory in os.get_exec_path())
+        found = next(filter(os.path.exists, places), None)
+        if found is not None and os.path.samefile(found, script):
+            return [self.program]
+        started = sys.orig_argv[:count]
+        return [script] if _starts_itself(script, started) else started
 
     @property
     def writes_json(self) -> bool:
@@ -54,3 +73,12 @@ class CommandLine(NamedTuple):
         from .environment import make_env
 
         return make_env(self, path)
+
+
+def _starts_itself(script: str, started: Sequence[str]) -> bool:
+    """Whether a script that was started in this way would be so by its name alone."""
+    if os.sep not in script or not os.access(script, os.X_OK):
+        return False
+    with open(script, "rb") as file:
+        first_line = file.readline()
+    return first_line.startswith(b"#!") and started == [os.fsdecode(first_line.split()[-1]), script]

@@ -111,6 +111,11 @@ GLOBAL_OPTIONS: tuple[OptionSpec, ...] = (
         "natural",
         0,
     ),
+    OptionSpec(
+        ("--ask-password",),
+        "ask once for the password, for login and sudo, of all hosts that have none",
+        default=False,
+    ),
     OptionSpec(("--output",), "how it is shown: " + ", ".join(OUTPUTS), "MODE", "output"),
     OptionSpec(
         ("--outdir",), "keep the whole output of each host in a file there", "DIR", "directory"

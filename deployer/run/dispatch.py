@@ -24,6 +24,7 @@ def dispatch(
     program: str, root: type[Node], words: Sequence[str], extra_loggers: Sequence[Logger] = ()
 ) -> int | None:
     """Do what a command line says; return the exit status, or None when the shell was left."""
+    status: int | None = None
     try:
         status = _dispatch(program, root, words, extra_loggers)
         if sys.stdout is not None:
@@ -34,6 +35,13 @@ def dispatch(
 
         _give_up_stdout()
         return Status.BROKEN_PIPE
+    except OSError as error:
+        from ..cli.status import Status
+
+        _give_up_stdout()
+        # What has failed because of that has been said.
+        message = f"the output cannot be written: {error.strerror or error}"
+        return status or _refuse(program, message, Status.FAILED, as_json=False)
 
 
 def _dispatch(
@@ -125,7 +133,9 @@ def write_error(message: str) -> None:
     from ..pseudo_terminal import write_text
     from ..secret import redact
 
-    write_text(sys.stdout, json.dumps({"status": "failed", "error": redact(message)}) + "\n")
+    # Where it cannot be written, that is what has failed, or ends the program in its turn.
+    with contextlib.suppress(OSError):
+        write_text(sys.stdout, json.dumps({"status": "failed", "error": redact(message)}) + "\n")
 
 
 def _give_up_stdout() -> None:

@@ -34,7 +34,19 @@ def make_env(line: CommandLine, path: str = "") -> Env:
             check_hosts(env, options.hosts)
         except NodeUsageError as error:
             raise WrongUse(f"--hosts: {error}") from error
+    if line.arguments.ask_password:
+        _ask_password(pty)
     return env
+
+
+def _ask_password(pty: Pty) -> None:
+    # Imported here: few want it.
+    from ..host.credentials import credentials
+
+    if not pty.can_ask:
+        raise WrongUse("--ask-password: there is no terminal to ask at")
+    if password := pty.ask_secret("Password for all hosts that have none: "):
+        credentials.answer_for_all(password)
 
 
 def _find(root: Env, path: str) -> Env:
@@ -120,10 +132,10 @@ def _make_rerun(line: CommandLine) -> Callable[[str], str] | None:
 
         options = [*_to_repeat(line.arguments.given), "--hosts", hosts]
         if command == "exec":
-            return shlex.join([line.program, command, *options, words[0], "--", *words[1:]])
+            return shlex.join([*line.invocation, command, *options, words[0], "--", *words[1:]])
         # Behind the action, what looks like an option would be refused.
         end = ["--"] if any(word.startswith("-") for word in words) else []
-        return shlex.join([line.program, command, *options, *end, *words])
+        return shlex.join([*line.invocation, command, *options, *end, *words])
 
     return make_rerun
 

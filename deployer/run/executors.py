@@ -16,6 +16,13 @@ from ..exceptions import NodeUsageError
 __all__ = ["open_executor"]
 
 _NAMES = "processes, dask, or package.module:factory"
+# What dask has its workers do: Ctrl-C reaches them as well, and would end them before what they
+# run. Commands that they start neither ignore nor block it.
+_PASS_INTERRUPTS_BY = """\
+import signal
+signal.signal(signal.SIGINT, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+"""
 
 
 @contextlib.contextmanager
@@ -50,26 +57,20 @@ def open_executor(name: str | None, processes: int | None) -> Iterator[Executor 
 def _open_processes(count: int | None) -> Iterator[Executor]:
     # Imported here, as it takes its time.
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
 
-    from ..node.shard_worker import ignore_interrupts
+    from .process_pool import ProcessPool
 
-    executor = ProcessPoolExecutor(
-        count or os.cpu_count(),
-        # Not forked: a copy of this process would have its locks, but not the threads that hold
-        # them, and would write to the same connections.
-        multiprocessing.get_context("spawn"),
-        initializer=ignore_interrupts,
-    )
+    executor = ProcessPool(count or os.cpu_count() or 1)
     others = multiprocessing.active_children()
     try:
         yield executor
     finally:
+        executor.interrupt_tasks()
         # In a thread, as it waits for the workers; a second one would not, and Python's own end
         # would then trip over what is closed meanwhile.
         closing = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True})
         closing.start()
-        # Something runs in them when only this process was interrupted: it ends its commands.
+        # Something may run in them that waits for no command, so that it was not stopped.
         for worker in multiprocessing.active_children():
             if worker not in others and worker.pid is not None:
                 with contextlib.suppress(ProcessLookupError):
@@ -90,23 +91,46 @@ def _open_dask() -> Iterator[Executor]:
     with contextlib.ExitStack() as stack:
         address: Any = os.environ.get("DASK_SCHEDULER_ADDRESS")
         if not address:
-            cluster = distributed.LocalCluster(
-                # A shard has threads of its own.
-                threads_per_worker=1,
-                # With certificates of its own: whoever may connect to it, may run anything.
-                security=True,
-                # There is a web server in any case.
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
-            )
-            address = stack.enter_context(cluster)
+            preload = importlib.import_module("dask").config.get("distributed.worker.preload")
+            with _blocked_interrupts():
+                cluster = distributed.LocalCluster(
+                    # A shard has threads of its own.
+                    threads_per_worker=1,
+                    # With certificates of its own: whoever may connect to it, may run anything.
+                    security=True,
+                    # There is a web server in any case.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
+                    preload=[*preload, _PASS_INTERRUPTS_BY],
+                )
+                address = stack.enter_context(cluster)
         try:
+            if isinstance(address, str):
+                # A client that finds a fault in it would not be closed for a minute.
+                distributed.comm.get_address_host_port(address)
             client = stack.enter_context(distributed.Client(address, set_as_default=False))
         except (OSError, ValueError) as error:
             raise NodeUsageError(
                 f"there is no dask scheduler at {address} ($DASK_SCHEDULER_ADDRESS): {error}"
             ) from error
         yield client.get_executor(pure=False)
+
+
+@contextlib.contextmanager
+def _blocked_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block.
+
+    In threads and processes that are started meanwhile, and by those, it waits for good.
+    """
+    from multiprocessing import resource_tracker
+
+    # In some versions of Python, the thread that starts it no longer blocks Ctrl-C after that.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

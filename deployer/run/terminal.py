@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from .. import printing
 from ..exceptions import DeployerException
 from ..pseudo_terminal import Jobs, Pty, R, RunAll
 
@@ -21,6 +22,11 @@ class OneAtATimePty(Pty):
         show: Callable[[Pty, Jobs[R], RunAll[R]], list[R]],
     ) -> list[R]:
         """Run the jobs in their order, each when the one before it has ended."""
+        # Imported here: most command lines run nothing of the kind.
+        from ..parallel.views.choice import run_alone
+
+        # What they print is a part of what the job prints that they are run by.
+        destination = printing.get_destination()
         # Jobs may be started at once, but never in another order: what each waits for has begun.
         ended = [threading.Event() for _ in jobs]
 
@@ -29,7 +35,8 @@ class OneAtATimePty(Pty):
                 if number:
                     ended[number - 1].wait()
                 self.check_interrupted()
-                return jobs[number][1](self)
+                with printing.printing_to(destination):
+                    return run_alone(self, *jobs[number])
             finally:
                 ended[number].set()
 

@@ -55,15 +55,18 @@ class Target(NamedTuple):
     arguments: Sequence[Token] = ()
 
 
-def make_command(program: str, target: Target, hosts: str) -> str:
-    """Return the command line that runs an action on some hosts."""
+def make_command(invocation: Sequence[str], target: Target, hosts: str) -> str:
+    """Return the command line that runs an action on some hosts.
+
+    :param invocation: what starts the program.
+    """
     names = [*Inspector(target.node).get_path()][1:]
     if target.action_name not in (None, DEFAULT_ACTION):
         names.append(target.action_name)
     arguments = [token.text for token in target.arguments]
     # Behind the action, what looks like an option of ``run`` would be refused.
     end = ["--"] if any(text.startswith("-") for text in arguments) else []
-    return shlex.join([program, "run", "--hosts", hosts, *end, ".".join(names), *arguments])
+    return shlex.join([*invocation, "run", "--hosts", hosts, *end, ".".join(names), *arguments])
 
 
 def find_node(node: Env, words: Sequence[str]) -> Env:

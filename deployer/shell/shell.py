@@ -50,7 +50,8 @@ class DeploymentShell(LineShell):
 
     :param node: where to begin.
     :param stop_at_failure: end at the first line that fails, as a script does.
-    :param program: what runs the shell, for the command lines that it proposes.
+    :param invocation: the words that start the program that this is the shell of, for the command
+        lines that it proposes.
     :param confirms: whether a person is asked before something runs in production.
     :param quiet: do not say of each action how it ended.
     """
@@ -59,12 +60,12 @@ class DeploymentShell(LineShell):
         self,
         node: Env,
         stop_at_failure: bool = False,
-        program: str | None = None,
+        invocation: Sequence[str] = (),
         confirms: bool = True,
         quiet: bool = False,
     ) -> None:
         super().__init__(node.console.pty, stop_at_failure)
-        self.program = program
+        self.invocation = invocation
         # As in other shells, a script has none.
         path = find_state_file(sys.argv[0], "aliases") if self.pty.is_interactive else None
         self.state = ShellState(node, Aliases(path, self.console.warning), confirms)
@@ -318,8 +319,8 @@ class DeploymentShell(LineShell):
         make_rerun = before.make_rerun
         if runs is not Runs.IN_EACH_CELL:
             make_rerun = None
-        elif make_rerun is None and self.program is not None:
-            make_rerun = partial(make_command, self.program, target)
+        elif make_rerun is None and self.invocation:
+            make_rerun = partial(make_command, self.invocation, target)
         self.pty.presentation = before._replace(make_rerun=make_rerun)
         try:
             yield

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 __all__ = ["NamePattern", "fold", "natural_key", "parse"]
@@ -68,12 +69,13 @@ class NamePattern:
 
     def matches(self, *names: str) -> bool:
         """Whether what goes by these names is asked for. Upper and lower case are different."""
-        selected = self.items[0].is_exclusion
-        for item in self.items:
-            # An item that would not change the answer need not be asked.
-            if item.is_exclusion == selected and any(map(item.matches, names)):
-                selected = not selected
-        return selected
+        last = max((self._positions.get(name, -1) for name in names), default=-1)
+        for position, item in self._choices:
+            if position < last:
+                break
+            if any(map(item.matches, names)):
+                last = position
+        return self.items[0].is_exclusion if last < 0 else not self.items[last].is_exclusion
 
     def select(self, names: Iterable[str]) -> list[str]:
         """Return the names that are asked for, in the order in which they are given."""
@@ -84,8 +86,22 @@ class NamePattern:
 
         Exclusions too: whoever mistypes one would otherwise get the name that was to be left out.
         """
-        known = list(names)
-        return [item.text for item in self.items if not any(map(item.matches, known))]
+        known = dict.fromkeys(names)
+
+        def is_known(item: _Item) -> bool:
+            return any(map(item.matches, known)) if item.name is None else item.name in known
+
+        return [item.text for item in self.items if not is_known(item)]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        """The items that are a name: thousands that do not fold are not to be tried one by one."""
+        return {item.name: at for at, item in enumerate(self.items) if item.name is not None}
+
+    @cached_property
+    def _choices(self) -> list[tuple[int, _Item]]:
+        """The other items, the last first, and where they are."""
+        return [(at, item) for at, item in enumerate(self.items) if item.name is None][::-1]
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,12 @@ class _Item:
     text: str
     is_exclusion: bool
     parts: tuple[_Literal | _Wildcard | _Choice, ...]
+
+    @property
+    def name(self) -> str | None:
+        """The name that it is; None for a choice of names."""
+        texts = [part.text for part in self.parts if isinstance(part, _Literal)]
+        return "".join(texts) if len(texts) == len(self.parts) else None
 
     def matches(self, name: str) -> bool:
         # All places where a part can end are followed at once, so that no combination of stars

@@ -9,7 +9,15 @@ from typing import TypeVar
 
 from .columns import display_width
 
-__all__ = ["LastLine", "group_equal", "leave_out_screens", "plain_text", "strip_colours", "unified"]
+__all__ = [
+    "LastLine",
+    "group_equal",
+    "leave_out_screens",
+    "plain_text",
+    "split_lines",
+    "strip_colours",
+    "unified",
+]
 
 H = TypeVar("H", bound=Hashable)
 
@@ -25,7 +33,10 @@ def plain_text(text: str) -> str:
     lines = []
     style: _Style = ()
     for written in _NEWLINE.split(text):
-        if _REDRAWING.search(written.rstrip("\r")):
+        written = written.rstrip("\r")
+        if not _CONTROL.search(written):
+            lines.append(written)
+        elif _REDRAWING.search(written):
             line = _Line(style)
             for token in _TOKEN.finditer(written):
                 line.apply(token)
@@ -44,8 +55,26 @@ def plain_text(text: str) -> str:
 
 
 def leave_out_screens(text: str) -> str:
-    """Return output without what was drawn on the alternate screen, as editors and pagers do."""
+    """Return output without what was drawn on the alternate screen, as editors and pagers do.
+
+    A program that ended without leaving it (a killed editor) may be anywhere in what follows: all
+    of that is kept.
+    """
     return _OTHER_SCREEN.sub("", text)
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of plain text, each of which begins and ends its colours by itself."""
+    lines = text.split("\n")
+    if "\x1b" in text:
+        style: _Style = ()
+        for number, line in enumerate(lines):
+            before = "".join(style)
+            for colour in _COLOUR.findall(line):
+                style = _add_colour(style, colour)
+            if line:
+                lines[number] = before + line + (_RESET if style else "")
+    return lines
 
 
 def strip_colours(text: str) -> str:
@@ -66,7 +95,24 @@ class LastLine:
 
     def feed(self, text: str) -> None:
         """Take more output. It may start and end within an escape sequence."""
-        text = self._pending + text
+        first, *others = _NEWLINE.split(self._pending + text)
+        self._write(first)
+        if not others:
+            return
+        if self.is_unfinished:
+            self._finished = self._line.text
+        # Of the lines that have ended, only the last that shows something counts.
+        for ended in filter(str.strip, reversed(others[:-1])):
+            self._line = _Line()
+            self._write(ended)
+            if self.is_unfinished:
+                self._finished = self._line.text
+                break
+        self._line = _Line()
+        self._write(others[-1])
+
+    def _write(self, text: str) -> None:
+        """Take more of a line."""
         self._pending = ""
         for token in _TOKEN.finditer(text):
             if token["unfinished"]:
@@ -74,9 +120,6 @@ class LastLine:
                 # character is the first of the two that end it.
                 end = "\x1b" if token[0].endswith("\x1b") else ""
                 self._pending = token[0].removesuffix(end)[:_LONGEST_SEQUENCE] + end
-            elif _NEWLINE.match(token[0]):
-                self._finished = self.text
-                self._line = _Line()
             else:
                 self._line.apply(token)
                 self._line.forget_start(4096)
@@ -146,8 +189,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NEWLINE = re.compile(r"[\n\v\f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _REDRAWING = re.compile(rf"[\r\b]|{_CSI}[0-9]*+[CDGJK]")
-_OTHER_SCREEN = re.compile(r"\x1b\[\?(?:10)?4[79]h.*?(?:\x1b\[\?(?:10)?4[79]l|\Z)", re.DOTALL)
+_SWITCH = r"\x1b\[\?(?:10)?4[79]"
+_OTHER_SCREEN = re.compile(
+    rf"{_SWITCH}h [^\x1b]*+ (?: (?!{_SWITCH}[hl]) \x1b[^\x1b]*+ )*+ {_SWITCH}l", re.VERBOSE
+)
 _COLOUR = re.compile(rf"{_CSI}[0-9;:]*+m")
 _RESET = "\x1b[0m"
 

@@ -249,6 +249,6 @@ class _LinesPartView(JsonLinesView):
         with self._report.lock:
             self._report.others += self.cells
 
-    def _write(self, value: Mapping[str, Any]) -> None:
+    def _write_text(self, text: str) -> None:
         with self._report.lock, self._report.printing_outside():
-            self._report._write(value)
+            self._report._write_text(text)

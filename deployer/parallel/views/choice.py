@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...pseudo_terminal import Pty
+from ...pseudo_terminal import Pty, R
 from ..choices import OUTPUTS
 from ..jobs import Outcome
 from .job_pty import JobPty
-from .log_files import LogFiles, TeePty
+from .log_files import keeping
 from .view import Function, View, show_in
 
-__all__ = ["OUTPUTS", "show"]
+__all__ = ["OUTPUTS", "run_alone", "show"]
 
 
 def show(
@@ -29,14 +29,14 @@ def show(
     """
     name = _choose(pty, len(jobs))
     if name is None:
-        return [_run_alone(pty, *jobs[0])]
+        return [run_alone(pty, *jobs[0])]
     return show_in(_load(name), pty, jobs, run_all, title)
 
 
 def _choose(pty: Pty, count: int) -> str | None:
     if isinstance(pty, JobPty):
         # What a job runs in turn is shown in its own terminal.
-        return None if count == 1 else "stream"
+        return None if count == 1 else pty.presentation.output or "stream"
     has_screen = pty.is_interactive and pty.term != "dumb"
     match pty.presentation.output:
         case None if count == 1:
@@ -53,27 +53,23 @@ def _choose(pty: Pty, count: int) -> str | None:
 
 def _load(name: str) -> type[View]:
     # Only what is used: most runs show nothing of the kind.
-    module, kind = ("switching", "SwitchingView") if name == "switching" else OUTPUTS[name][:2]
+    if name == "switching":
+        module, kind = "switching", "SwitchingView"
+    elif name in OUTPUTS:
+        module, kind = OUTPUTS[name][:2]
+    else:
+        raise ValueError(f"there is no output {name!r}; there are {', '.join(OUTPUTS)}")
     found: type[View] = getattr(importlib.import_module(f"{__package__}.{module}"), kind)
     return found
 
 
-def _run_alone(pty: Pty, name: str, function: Function) -> Outcome[Any]:
-    if pty.presentation.directory is None:
-        return _run_in_itself(pty, function)
-    logs = LogFiles(pty.presentation.directory, pty)
-    try:
-        logs.begin(name)
-        return function(TeePty(pty, logs, name))
-    finally:
-        logs.close()
-
-
-def _run_in_itself(pty: Pty, function: Function) -> Outcome[Any]:
+def run_alone(pty: Pty, name: str, function: Callable[[Pty], R]) -> R:
+    """Run a job in a terminal itself, and keep its output if that is wanted."""
     before = pty.presentation
-    # What the job runs in turn is a part of what would be run again.
-    pty.presentation = before._replace(make_rerun=None)
+    # What the job runs in turn is a part of what would be run again, and of what is kept.
+    pty.presentation = before._replace(directory=None, make_rerun=None)
     try:
-        return function(pty)
+        with keeping(pty, before.directory, name):
+            return function(pty)
     finally:
         pty.presentation = before

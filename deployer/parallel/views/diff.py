@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...pseudo_terminal import write_text
 from ...utils.colours import paint, shows_colours
-from ...utils.transcript import strip_colours, unified
+from ...utils.transcript import unified
 from .cells import Kind
 from .gather import GatherView
 from .report import group_outputs, name_group, show_groups
@@ -24,9 +24,7 @@ class DiffView(GatherView):
     def show_outputs(self) -> None:
         stream = self.pty.stdout
         enabled = shows_colours(stream)
-        groups = [
-            (cells, strip_colours(text)) for cells, text in group_outputs(self.cells, Kind.STDOUT)
-        ]
+        groups = group_outputs(self.cells, Kind.STDOUT, with_colours=False)
         lines: list[str] = []
         for number, (cells, text) in enumerate(groups):
             if number == 0:
@@ -45,4 +43,8 @@ def _compare(common: str, text: str, common_name: str, name: str) -> Iterator[st
     elif max(common.count("\n"), text.count("\n")) > _MOST_LINES:
         yield from (f"{name}:", f"  (other output, too long to compare: {len(text)} characters)")
     else:
-        yield from unified(f"{common}\n", f"{text}\n", common_name, name)
+        yield from unified(_end_line(common), _end_line(text), common_name, name)
+
+
+def _end_line(text: str) -> str:
+    return f"{text}\n" if text else ""

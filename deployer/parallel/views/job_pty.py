@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from ... import printing
 from ...pseudo_terminal import Pty
@@ -81,18 +82,40 @@ class StreamsPty(JobPty):
 
 
 class _Sink(io.StringIO):
-    """A text stream that passes on what is written to it."""
+    """A text stream that passes on what is written to it, also as bytes to its ``buffer``."""
+
+    encoding = "utf-8"
 
     def __init__(self, view: View, cell: Cell, kind: Kind) -> None:
         super().__init__()
+        self._bytes = cast(BinaryIO, _Bytes(self))
         self._view = view
         self._cell = cell
         self._kind = kind
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return self._bytes
 
     def write(self, text: str) -> int:
         if text:
             self._view.write(self._cell, self._kind, text)
         return len(text)
+
+
+class _Bytes(io.RawIOBase):
+    """Passes on what is written to it as text."""
+
+    def __init__(self, sink: _Sink) -> None:
+        self._sink = sink
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._sink.write(self._decode(data))
+        return memoryview(data).nbytes
 
 
 class _Person(Pty):

@@ -10,10 +10,10 @@ from typing import ClassVar
 from ...pseudo_terminal import Pty, write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.columns import display_width, shorten
+from ...utils.transcript import leave_out_screens, plain_text, split_lines
 from .cells import Cell, Status, describe_status
 from .report import (
     describe_cell_failure,
-    get_output,
     group_outputs,
     name_group,
     show_duration,
@@ -29,6 +29,8 @@ _ROWS = 8
 # A run that is over before that needs no block.
 _FIRST_DRAWING = 0.3
 _BETWEEN_DRAWINGS = 0.1
+# Lines of the output of a failure that are shown.
+_MOST_LINES = 1000
 _ESCAPE, _BACKSPACES, _ENDS = "\x1b", "\x7f\b", "\r\n"
 
 
@@ -40,8 +42,6 @@ class LiveView(TerminalsView):
 
     #: What the keys do.
     keys: ClassVar[str] = "Enter: who is pending   a: attach   Ctrl-C: stop"
-    #: What is said to whom is attached to a host.
-    attached_hint: ClassVar[str] = "attached to {}; Ctrl-] returns"
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)
@@ -75,8 +75,14 @@ class LiveView(TerminalsView):
         enabled = shows_colours(self.pty.stdout)
         how = f"{describe_status(cell)}, after {show_duration(cell.seconds)}"
         lines = [paint(f"{cell.name}: {how}", "red", enabled=enabled, bold=True)]
-        output = get_output(cell)
-        lines += [f"  | {line}".rstrip() for line in output.split("\n") if output]
+        # Cut before it is read as a terminal would, which takes its time.
+        written = leave_out_screens(cell.get_text()).removesuffix("\n")
+        last = written.rsplit("\n", _MOST_LINES)
+        if len(last) > _MOST_LINES:
+            count = last.pop(0).count("\n") + 1
+            lines.append(f"  … {count:,} lines before these are left out (--outdir keeps all)")
+        if written:
+            lines += [f"  | {line}".rstrip() for line in split_lines(plain_text("\n".join(last)))]
         return lines + [f"  {line}" for line in describe_cell_failure(cell)]
 
     # What is on the screen.
@@ -134,22 +140,21 @@ class LiveView(TerminalsView):
             name = shorten(terminal.cell.name, width)
             padding = " " * (width - display_width(name))
             begin = f" {name}{padding} {show_duration(terminal.cell.seconds):>6}  "
-            mark = "waiting for you: " if terminal.is_waiting else ""
-            left = columns - 1 - display_width(begin) - len(mark)
-            last = shorten(terminal.last_text, max(left, 0))
+            begin = shorten(begin, columns - 1)
+            left = columns - 1 - display_width(begin)
+            mark = shorten("waiting for you: ", left) if terminal.is_waiting else ""
+            last = shorten(terminal.last_text, left - len(mark))
             marked = paint(mark, "yellow", enabled=enabled, bold=True)
             lines.append(begin + marked + last)
         if len(shown) < len(terminals):
-            lines.append(f" … and {len(terminals) - len(shown)} more")
+            lines.append(shorten(f" … and {len(terminals) - len(shown)} more", columns - 1))
         lines.append(paint(shorten(self._get_hint(), columns - 1), "dark_grey", enabled=enabled))
         return lines[: max(min(_ROWS, rows - 1), 1)]
 
     def _sum_up(self) -> str:
         counts = Counter(cell.status for cell in self.cells)
         done = len(self.cells) - counts[Status.WAITING] - counts[Status.RUNNING]
-        failed = done - counts[Status.OK]
-        parts = [f"{done}/{len(self.cells)} done"]
-        parts += [f"{failed} failed"] if failed else []
+        parts = [f"{done}/{len(self.cells)} done", *self.describe_failed()]
         parts += [
             f"{counts[status]} {status.value}"
             for status in (Status.RUNNING, Status.WAITING)
@@ -159,6 +164,12 @@ class LiveView(TerminalsView):
             parts.append("stopping; Ctrl-C again closes the connections")
         elapsed = show_duration(time.monotonic() - self._begun)
         return f"{self.title}: {', '.join(parts)}  {elapsed}".removeprefix(": ")
+
+    def describe_failed(self) -> list[str]:
+        """Return how many have failed, if any."""
+        others = (Status.OK, Status.WAITING, Status.RUNNING)
+        failed = sum(cell.status not in others for cell in self.cells)
+        return [f"{failed} failed"] if failed else []
 
     def _get_hint(self) -> str:
         if self._name is None:
@@ -212,9 +223,13 @@ class LiveView(TerminalsView):
     def attach(self, terminal: TerminalPty) -> None:
         self.clear_screen()
         enabled = shows_colours(self.pty.stdout)
-        hint = self.attached_hint.format(terminal.cell.name)
+        hint = self.get_attached_hint(terminal.cell.name)
         self.show(paint(hint, "yellow", enabled=enabled, bold=True) + "\r\n")
         super().attach(terminal)
+
+    def get_attached_hint(self, name: str) -> str:
+        """Return what is said to whom is attached to a host."""
+        return f"attached to {name}; Ctrl-] returns"
 
     def left(self) -> None:
         self._drawn_at = 0.0

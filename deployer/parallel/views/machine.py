@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import time
@@ -33,6 +34,8 @@ __all__ = [
     "sum_up_status",
 ]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 
 class MachineView(View):
     """Writes JSON; a base."""
@@ -42,13 +45,20 @@ class MachineView(View):
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)
         self._begun = time.time()
+        encoding = getattr(pty.stdout, "encoding", None) or "utf-8"
+        self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False, default=repr)
+        self._write_text(f"{_ENCODER.encode(value)}\n")
+
+    def _write_text(self, text: str) -> None:
+        """Write objects, each in a line."""
         # Bytes that are no UTF-8 are kept as lone surrogates, which JSON has no place for.
-        write_text(
-            self.pty.stdout, re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text) + "\n"
-        )
+        text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+        if not self._is_utf8:
+            # JSON is UTF-8, or ASCII, which is the same in nearly all encodings.
+            text = re.sub("[^\0-\x7f]+", lambda found: json.dumps(found[0])[1:-1], text)
+        write_text(self.pty.stdout, text)
 
     def _sum_up(self) -> dict[str, Any]:
         """Return what is known of the run as a whole."""
@@ -102,21 +112,24 @@ class JsonLinesView(MachineView):
 
     def __init__(self, pty: Pty, names: Sequence[str], title: str = "") -> None:
         super().__init__(pty, names, title)
-        self._unfinished: defaultdict[tuple[Cell, Kind], str] = defaultdict(str)
+        #: The pieces of the last line: joined once only, since there may be very many.
+        self._unfinished: defaultdict[tuple[Cell, Kind], list[str]] = defaultdict(list)
 
     def started(self, cell: Cell) -> None:
         self._event("start", cell, {})
 
     def wrote(self, cell: Cell, kind: Kind, text: str) -> None:
-        *lines, rest = (self._unfinished[cell, kind] + text).split("\n")
-        self._unfinished[cell, kind] = rest
-        for line in lines:
-            self._event("output", cell, {"stream": kind.value, "line": line})
+        first, *lines = text.split("\n")
+        pieces = self._unfinished[cell, kind]
+        pieces.append(first)
+        if lines:
+            self._unfinished[cell, kind] = [lines.pop()]
+            self._write_lines(cell, kind, ["".join(pieces), *lines])
 
     def ended(self, cell: Cell) -> None:
         for kind in Kind:
-            if rest := self._unfinished.pop((cell, kind), ""):
-                self._event("output", cell, {"stream": kind.value, "line": rest})
+            if rest := "".join(self._unfinished.pop((cell, kind), ())):
+                self._write_lines(cell, kind, [rest])
         self._event("end", cell, _describe_end(cell))
 
     def finish(self) -> None:
@@ -128,6 +141,14 @@ class JsonLinesView(MachineView):
 
     def _event(self, event: str, cell: Cell, more: Mapping[str, Any]) -> None:
         self._write({"event": event, "time": time.time(), "host": cell.name, **more})
+
+    def _write_lines(self, cell: Cell, kind: Kind, lines: Sequence[str]) -> None:
+        event = {"event": "output", "time": time.time(), "host": cell.name, "stream": kind.value}
+        # What they have in common is encoded once: there may be very many.
+        begin = _ENCODER.encode(event).removesuffix("}")
+        # Terminals, and programs of other systems, end lines with a carriage return, too.
+        encoded = (_ENCODER.encode(line.rstrip("\r")) for line in lines)
+        self._write_text("".join(f'{begin}, "line": {line}}}\n' for line in encoded))
 
 
 def count_by_status(statuses: Iterable[str]) -> dict[str, int]:
@@ -184,20 +205,49 @@ def describe_error(error: BaseException | None) -> str | None:
 
 
 def make_serialisable(value: Any) -> Any:
-    """Return a value, or its repr where JSON has nothing like it."""
+    """Return a value, with the repr of whatever in it JSON has nothing like."""
     try:
-        json.dumps(value, default=repr)
-    except (TypeError, ValueError, RecursionError):
+        return _make_serialisable(value, ())
+    except RecursionError:
+        return _get_repr(value)
+
+
+def _make_serialisable(value: Any, above: tuple[int, ...]) -> Any:
+    """Do so for a value within others, of these identities.
+
+    :raises RecursionError: when it is one of them, or too far within.
+    """
+    try:
+        if not isinstance(value, dict | list | tuple):
+            _ENCODER.encode(value)
+            return value
+        if id(value) in above:
+            raise RecursionError
+        above = (*above, id(value))
+        if not isinstance(value, dict):
+            return [_make_serialisable(each, above) for each in value]
+        names = json.loads(_ENCODER.encode(dict.fromkeys(value)))
+        # Two keys may have the same name: then there are fewer names, which is a ValueError.
+        pairs = zip(names, value.values(), strict=True)
+        return {name: _make_serialisable(each, above) for name, each in pairs}
+    except (TypeError, ValueError):
+        return _get_repr(value)
+
+
+def _get_repr(value: Any) -> str:
+    try:
         return repr(value)
-    return value
+    except Exception:
+        # Its class may do anything, and a number may have more digits than Python writes.
+        return object.__repr__(value)
 
 
 def sum_up_status(statuses: Sequence[Status]) -> str:
-    """Return one status for all: the same for all of them, or what is worst."""
+    """Return one status for all: the same for all of them that were begun, or what is worst."""
     for status in (Status.STOPPED, Status.UNKNOWN, Status.FAILED):
         if status in statuses:
             return status.value
-    if set(statuses) == {Status.UNREACHABLE}:
+    if {*statuses} - {Status.NOT_BEGUN} == {Status.UNREACHABLE}:
         return Status.UNREACHABLE.value
     bad = any(status is not Status.OK for status in statuses)
     return (Status.FAILED if bad else Status.OK).value

@@ -21,6 +21,8 @@ __all__ = ["Pane", "PaneServer"]
 
 # No message is longer.
 _LONGEST = 4096
+# Bytes: the path of a socket may have 103 where that is least, with what is added here.
+_LONGEST_DIRECTORY = 75
 
 
 class Pane:
@@ -116,8 +118,9 @@ class PaneServer:
     """
 
     def __init__(self) -> None:
-        # It is for the user alone (0700).
-        self._directory = tempfile.mkdtemp(prefix="deployer-")
+        # It is for the user alone (0700). The path of a socket has to be short.
+        is_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_DIRECTORY
+        self._directory = tempfile.mkdtemp(prefix="deployer-", dir="/tmp" if is_long else None)
         self.path = str(Path(self._directory, "panes"))
         self._listener = socket.socket(socket.AF_UNIX)
         self._wake_reader, self._wake_writer = socket.socketpair()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -21,28 +22,28 @@ from .job_pty import JobPty, StreamsPty
 from .pane_server import Pane, PaneServer
 from .report import describe_cell_failure, show_recap
 from .stream import StreamView
-from .tmux import TmuxFailed, Window, Windows, printable
+from .terminal_pty import RESET_SCREEN
+from .tmux import Place, TmuxFailed, Window, Windows, printable
 from .view import Function, View
 
 __all__ = ["PanePty", "PanesView"]
 
 # Seconds until a pane that does not come is done without.
 _PATIENCE = 10.0
+# How often is looked whether one that has not come yet was closed.
+_LOOK = 0.5
+# Seconds for which whoever has answered a question is thought to see the next one.
+_ATTENTION = 10.0
+# Fails where a client could not hand its terminal over.
+_TRIAL = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 # How often somebody who waits for the keyboard looks whether to stop.
 _INTERRUPT_CHECK = 0.2
-# Undoes what a program that drew on the whole screen may have left: the other screen (which is
-# entered before, since leaving it twice moves the cursor), the mouse, keys, colours, a part of the
-# screen that scrolls alone, no cursor.
-_RESET = (
-    "\x1b[?1049h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l"
-    "\x1b[?1l\x1b>\x1b[m\x1b7\x1b[r\x1b8\x1b[?25h"
-)
 
 
 class PanePty(JobPty):
     """A pane, whose terminal is used from here like any other one.
 
-    :param notice: is called when a person is asked something in it.
+    :param notice: is called when a person is asked something in it, who may look elsewhere.
     """
 
     def __init__(self, view: View, cell: Cell, pane: Pane, notice: Callable[[], None]) -> None:
@@ -51,6 +52,7 @@ class PanePty(JobPty):
         self._notice = notice
         self._keyboard = threading.RLock()
         self._is_asking = False
+        self._attended_until = 0.0
         self._screens = [_PaneStream(pane.terminal, view, cell, kind) for kind in Kind]
         stdin = open(  # noqa: SIM115 - closed by `close`
             pane.terminal, encoding="utf-8", errors="surrogateescape", closefd=False
@@ -110,11 +112,12 @@ class PanePty(JobPty):
             check()
         was_asking, self._is_asking = self._is_asking, True
         try:
-            if not was_asking:
+            if not was_asking and time.monotonic() >= self._attended_until:
                 self._notice()
             yield
         finally:
             self._is_asking = was_asking
+            self._attended_until = time.monotonic() + _ATTENTION
             self._keyboard.release()
 
     @contextlib.contextmanager
@@ -125,7 +128,7 @@ class PanePty(JobPty):
         """Say why the job has failed, and let the person close the pane."""
         text = describe_failure(error, with_output=not _was_shown(error))
         painted = paint(text, "red", enabled=shows_colours(self.stdout))
-        self._screens[0].show(f"{_RESET}{painted}\n")
+        self._screens[0].show(f"{RESET_SCREEN}{painted}\n")
         self._pane.keep_open()
 
     def close(self) -> None:
@@ -176,13 +179,15 @@ class PanesView(StreamView):
         self._windows = Windows(title)
         self._windows_told: set[Window] = set()
         self._server: PaneServer | None = None
-        # Held for whatever tmux is asked for.
+        # Held while a pane is opened, or noted as closed.
         self._turns = threading.Condition()
         self._next = 0
         self._is_given_up = False
-        # Where the panes are, or were; and which of them are left to the person.
-        self._places: dict[Cell, Window] = {}
-        self._staying: set[Cell] = set()
+        # Those that have, or had, a pane; and where those are that are left to the person.
+        self._in_panes: set[Cell] = set()
+        self._staying: dict[Cell, str] = {}
+        # Those whose panes were closed before anything was run in them.
+        self._closed: dict[Cell, JobStopped] = {}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -197,40 +202,47 @@ class PanesView(StreamView):
     @contextlib.contextmanager
     def terminal_of(self, cell: Cell) -> Iterator[JobPty]:
         with contextlib.ExitStack() as stack:
-            pane = None
+            opened = None
             if self._server is not None and not self._is_given_up:
                 try:
-                    pane = stack.enter_context(self._open_pane(self._server, cell))
+                    opened = stack.enter_context(self._open_pane(self._server, cell))
+                except JobStopped as error:
+                    self._closed[cell] = error
                 except (TmuxFailed, OSError) as error:
                     self._give_up(str(error))
-            if pane is None:
+            if opened is None:
                 yield StreamsPty(self, cell)
                 return
-            where = self._places[cell].index
-            question = f"{cell.name}  has a question, in tmux window {where}"
-            pty = PanePty(self, cell, pane, lambda: self._tell(question))
+            pane, place = opened
+
+            def tell_of_question() -> None:
+                self._tell(f"{cell.name}  has a question{self._where(place)}")
+
+            pty = PanePty(self, cell, pane, tell_of_question)
             stack.callback(pty.close)
             yield pty
             if pty.stays:
-                self._staying.add(cell)
+                self._staying[cell] = self._where(place)
 
     def run_job(self, cell: Cell, function: Function) -> Outcome[object]:
         def run_in(pty: Pty) -> Outcome[object]:
+            if cell in self._closed:
+                return Outcome(cell.name, error=self._closed[cell], duration=cell.seconds)
             return _run_in_pane(pty, cell, function) if isinstance(pty, PanePty) else function(pty)
 
         return super().run_job(cell, run_in)
 
     def wrote(self, cell: Cell, kind: Kind, text: str) -> None:
-        if cell not in self._places:
+        if cell not in self._in_panes:
             super().wrote(cell, kind, text)
 
     def ended(self, cell: Cell) -> None:
         self.write_rest(cell)
         (line,) = show_recap([cell], shows_colours(self.pty.stderr))
         if cell in self._staying:
-            line += f"  (its pane stays, in tmux window {self._places[cell].index})"
+            line += f"  (its pane stays{self._staying[cell]})"
         lines = [line]
-        if cell not in self._places:
+        if cell not in self._in_panes:
             lines += describe_cell_failure(cell)
         self._tell(*lines)
 
@@ -238,33 +250,57 @@ class PanesView(StreamView):
         for cell in self.cells:
             self.write_rest(cell)
         enabled = shows_colours(self.pty.stderr)
-        self._tell(*show_recap(self.cells, enabled, self.pty.presentation.make_rerun))
+        lines = show_recap(self.cells, enabled, self.pty.presentation.make_rerun)
+        # When a single one has ended, that was told.
+        is_told = len(self.cells) == 1 and self.cells[0].outcome is not None
+        self._tell(*lines[is_told:])
 
     @contextlib.contextmanager
-    def _open_pane(self, server: PaneServer, cell: Cell) -> Iterator[Pane]:
+    def _open_pane(self, server: PaneServer, cell: Cell) -> Iterator[tuple[Pane, Place]]:
         """Give a pane whose terminal is there.
 
         :raises TmuxFailed: when there is none.
+        :raises JobStopped: when somebody has closed it by now.
         """
         with server.expect() as pane:
             client = [sys.executable, "-I", "-S", pane_client.__file__, server.path, pane.token]
             with self._turn_of(cell):
                 if self._is_given_up:
                     raise TmuxFailed("others have got none")
-                window = self._windows.open_pane(cell.name, client)
-                is_new = window not in self._windows_told
-                self._windows_told.add(window)
+                place = self._windows.open_pane(cell.name, client)
+                is_new = place.window not in self._windows_told
+                self._windows_told.add(place.window)
             try:
                 if is_new:
-                    self._tell(f"tmux window {window.index}: {self.title}")
-                if not pane.wait_for_terminal(_PATIENCE):
-                    raise TmuxFailed(f"{cell.name}: the pane has not begun in {_PATIENCE:.0f} s")
-                self._places[cell] = window
-                yield pane
+                    self._tell(f"tmux window {place.window.index}: {self.title}")
+                self._wait_for_terminal(server, cell, pane, place)
+                self._in_panes.add(cell)
+                yield pane, place
             finally:
                 if not pane.stays:
                     with self._turns:
-                        self._windows.note_closed(window)
+                        self._windows.note_closed(place)
+
+    def _wait_for_terminal(self, server: PaneServer, cell: Cell, pane: Pane, place: Place) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not pane.wait_for_terminal(_LOOK):
+            if not pane.was_stopped and self._windows.find(place):
+                if time.monotonic() < deadline:
+                    continue
+                self._windows.close_pane(place)
+                raise TmuxFailed(f"{cell.name}: the pane has not begun in {_PATIENCE:.0f} s")
+            # Either somebody has closed it, or clients cannot be run there.
+            trial = [sys.executable, "-I", "-S", "-c", _TRIAL, server.path]
+            if not pane.was_stopped and not self._windows.can_run(trial):
+                reason = f"{sys.executable} cannot be run in them, or not connect to {server.path}"
+                raise TmuxFailed(reason)
+            self._in_panes.add(cell)
+            raise JobStopped(f"{cell.name}: stopped, its pane was closed")
+
+    def _where(self, place: Place) -> str:
+        """Say in which window a pane is now: somebody may have moved it."""
+        index = self._windows.find(place)
+        return f", in tmux window {index}" if index else ""
 
     @contextlib.contextmanager
     def _turn_of(self, cell: Cell) -> Iterator[None]:
@@ -294,6 +330,8 @@ def _run_in_pane(pty: PanePty, cell: Cell, function: Function) -> Outcome[object
     """Run a job, and say in its pane why it has failed, unless a person has stopped it there."""
     cause: BaseException
     try:
+        if pty.was_stopped:
+            raise KeyboardInterrupt
         outcome = function(pty)
     except KeyboardInterrupt as error:
         if not pty.was_stopped:

@@ -9,11 +9,14 @@ from typing import ClassVar
 from ...pseudo_terminal import Pty, write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.columns import display_width
+from ...utils.transcript import plain_text, strip_colours
 from .cells import Cell, Kind, Status
 from .report import describe_cell_failure, list_failed, show_recap
 from .view import View
 
 __all__ = ["StreamView"]
+
+_RESET = "\x1b[0m"
 
 
 class StreamView(View):
@@ -30,17 +33,25 @@ class StreamView(View):
         self.shows_errors = len(names) > 1
         self._width = max(map(display_width, names), default=0)
         self.margin = self._width + 3
-        self._unfinished: defaultdict[tuple[Cell, Kind], str] = defaultdict(str)
+        # The pieces of the line that each has begun, which may be very many.
+        self._unfinished: defaultdict[tuple[Cell, Kind], list[str]] = defaultdict(list)
 
     def wrote(self, cell: Cell, kind: Kind, text: str) -> None:
-        *lines, rest = (self._unfinished[cell, kind] + text).split("\n")
-        self._unfinished[cell, kind] = rest
-        self._write_lines(cell, kind, lines)
+        lines, newline, rest = text.rpartition("\n")
+        pieces = self._unfinished[cell, kind]
+        if newline:
+            lines = "".join([*pieces, lines])
+            pieces.clear()
+        if rest:
+            pieces.append(rest)
+        if newline:
+            self._write_lines(cell, kind, lines)
 
     def ended(self, cell: Cell) -> None:
         self.write_rest(cell)
-        if self.shows_errors and cell.status is not Status.NOT_BEGUN:
-            self._write_lines(cell, Kind.STDERR, describe_cell_failure(cell))
+        is_failure = self.shows_errors and cell.status is not Status.NOT_BEGUN
+        if is_failure and (lines := describe_cell_failure(cell)):
+            self._write_lines(cell, Kind.STDERR, "\n".join(lines))
 
     def finish(self) -> None:
         for cell in self.cells:
@@ -53,16 +64,26 @@ class StreamView(View):
     def write_rest(self, cell: Cell) -> None:
         """Write the line that a job has begun, and does not finish."""
         for kind in Kind:
-            if rest := self._unfinished.pop((cell, kind), ""):
-                self._write_lines(cell, kind, [rest])
+            if rest := self._unfinished.pop((cell, kind), None):
+                self._write_lines(cell, kind, "".join(rest))
 
-    def _write_lines(self, cell: Cell, kind: Kind, lines: Sequence[str]) -> None:
+    def _write_lines(self, cell: Cell, kind: Kind, text: str) -> None:
         stream = self.pty.stdout if kind is Kind.STDOUT else self.pty.stderr
         padded = cell.name + " " * (self._width - display_width(cell.name))
         enabled = shows_colours(stream)
         mark = paint("!", "red", enabled=enabled) if kind is Kind.STDERR else "|"
         prefix = f"{paint(padded, 'cyan', enabled=enabled)} {mark} "
         # Of a line that redraws itself (a progress bar), only the last state is shown.
-        shown = (line.rstrip("\r").rpartition("\r")[2] for line in lines)
-        if block := "".join(f"{prefix}{line}\n" for line in shown):
-            write_text(stream, block)
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+        if "\x1b" in text:
+            moves = "\x1b" in strip_colours(text)
+            lines = [_tame(line, moves) if "\x1b" in line else line for line in lines]
+        write_text(stream, "".join([f"{prefix}{line}\n" for line in lines]))
+
+
+def _tame(line: str, moves: bool) -> str:
+    """Return a line that writes nowhere else, and colours nothing after it."""
+    if moves:
+        # There, other characters end a line as well.
+        line = plain_text(line).replace("\n", " ")
+    return line if "\x1b" not in line or line.endswith(_RESET) else line + _RESET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -11,10 +12,13 @@ from ...pseudo_terminal import write_text
 from .cells import Cell, Status
 from .live import LiveView
 from .terminal_pty import TerminalPty
+from .terminals import LEAVE_KEY
 
 __all__ = ["SwitchingView"]
 
 _CLEAR = b"\x1b[H\x1b[2J"
+# Seconds without keys after which whoever types is taken to have seen that another host is shown.
+_QUIET = 1.0
 # Programs that draw on the alternate screen: the whole view does, and must not be taken from it.
 _OTHER_SCREEN = re.compile(rb"\x1b\[\?(?:10)?4[79][hl]")
 
@@ -28,11 +32,12 @@ class SwitchingView(LiveView):
 
     interrupts_attached: ClassVar[bool] = True
     keys: ClassVar[str] = "Enter: back   n: next   p: previous   a: another   Ctrl-C: stop"
-    attached_hint: ClassVar[str] = "{} — Ctrl-]: the others"
 
     # Which host was shown last; and whether somebody looks at all of them.
     _last: Cell | None = None
     _is_choosing = False
+    # From when on keys are meant for the host that is shown.
+    _heeds_from = 0.0
     # What is to be said at the end.
     _kept: Sequence[str] = ()
 
@@ -49,10 +54,17 @@ class SwitchingView(LiveView):
         return _OTHER_SCREEN.sub(_CLEAR, data)
 
     def opened(self, terminal: TerminalPty) -> None:
-        if self.attached is None and not self._is_choosing and not self.is_asking:
+        if self._is_unoccupied:
             self.attach(terminal)
 
+    def ended(self, cell: Cell) -> None:
+        super().ended(cell)
+        # Only now, so that what has become of it is counted.
+        if cell is self._last:
+            self._go_on()
+
     def attach(self, terminal: TerminalPty) -> None:
+        self._wait_for_quiet()
         self._is_choosing = False
         self._last = terminal.cell
         self.show_bytes(_CLEAR)
@@ -61,9 +73,21 @@ class SwitchingView(LiveView):
     def left(self) -> None:
         super().left()
         self.show_bytes(_CLEAR)
-        if not self._is_choosing and not self.is_asking:
-            # The one that was shown has ended.
-            self._go(1)
+        self._wait_for_quiet()
+        if self._last is not None and self._last.status is not Status.RUNNING:
+            # It has ended while somebody was asked something.
+            self._go_on()
+
+    def get_attached_hint(self, name: str) -> str:
+        return "; ".join([f"{name} — Ctrl-]: the others", *self.describe_failed()])
+
+    def heed(self, keys: bytes) -> bytes:
+        now = time.monotonic()
+        if now >= self._heeds_from:
+            return keys
+        _, leave, rest = keys.partition(LEAVE_KEY)
+        self._heeds_from = 0.0 if leave else now + _QUIET
+        return leave + rest
 
     def leave(self) -> None:
         self._is_choosing = True
@@ -79,6 +103,21 @@ class SwitchingView(LiveView):
                 self._go(0)
             case _:
                 super().type_key(key)
+
+    @property
+    def _is_unoccupied(self) -> bool:
+        """Whether the screen is for whichever host runs."""
+        return not (self.attached or self._is_choosing or self.is_asking or self._is_over)
+
+    def _wait_for_quiet(self) -> None:
+        """Drop what is being typed: it was meant for what was shown before."""
+        if not self._is_choosing:
+            self._heeds_from = time.monotonic() + _QUIET
+
+    def _go_on(self) -> None:
+        """Show the next host, after the one that was shown has ended."""
+        if self._is_unoccupied:
+            self._go(1)
 
     def _go(self, step: int) -> None:
         """Attach to the host so many places behind the last one, of those that run."""

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import fcntl
 import os
+import re
 import struct
 import termios
 import threading
@@ -18,7 +19,15 @@ from .cells import Cell
 from .job_pty import JobPty
 from .view import View
 
-__all__ = ["TerminalPty"]
+__all__ = ["RESET_SCREEN", "TerminalPty"]
+
+# Undoes what a program that drew on the whole screen may have left: the other screen (which is
+# entered before, since leaving it twice moves the cursor), the mouse, keys, pasting, colours, a
+# part of the screen that scrolls alone (to end that moves the cursor, too), no cursor.
+RESET_SCREEN = (
+    "\x1b[?1049h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l"
+    "\x1b[?1l\x1b>\x1b[m\x1b7\x1b[r\x1b8\x1b[?25h"
+)
 
 # Read at once from a terminal; the kernel gives 4 KB at a time. Others have to get their turn, too.
 _CHUNK = 65536
@@ -30,6 +39,17 @@ _IDLE = 1.0
 _FULL_SCREEN = "(a program that takes the whole screen)"
 # What is shown of a terminal that somebody turns to.
 _TAIL = 16 * 1024
+# What terminals answer to as if it were typed: their kind, state and size, the place of the
+# cursor, modes, settings, colours, the clipboard.
+_QUERY = re.compile(
+    rb"""
+    \x05 | \x1bZ
+    | \x1b\[ (?: [0-?]* (?: [cnx] | \$p ) | [0-9;]* t | [>?] [0-9;]* q | \? u )
+    | \x1b\] [^\x00-\x1f]* ;\? (?: \x07 | \x1b\\ )
+    | \x1bP [0-9;]* [+$] q [^\x00-\x1f]* \x1b\\
+    """,
+    re.VERBOSE,
+)
 
 
 class TerminalPty(JobPty):
@@ -74,8 +94,8 @@ class TerminalPty(JobPty):
 
     @property
     def tail(self) -> bytes:
-        """The end of what it has shown."""
-        return b"".join(self._tail)[-_TAIL:]
+        """The end of what it has shown, without what a terminal would answer once more."""
+        return _QUERY.sub(b"", b"".join(self._tail)[-_TAIL:])
 
     def receive(self) -> tuple[bytes, bool]:
         """Return what there is to read, and whether that is all; type what has waited for room."""

@@ -12,24 +12,19 @@ from typing import ClassVar
 from ...pseudo_terminal import Pty, note_shown
 from .cells import Cell, Kind
 from .job_pty import JobPty, StreamsPty
-from .terminal_pty import TerminalPty
+from .terminal_pty import RESET_SCREEN, TerminalPty
 from .view import View
 
-__all__ = ["TerminalsView"]
+__all__ = ["LEAVE_KEY", "TerminalsView"]
 
-# Ctrl-], which nothing else uses, as telnet knows.
-_LEAVE_KEY = b"\x1d"
+#: Ctrl-], which nothing else uses, as telnet knows.
+LEAVE_KEY = b"\x1d"
 # How often a question that waits for its turn looks whether it is still one, in seconds.
 _LOOK = 0.25
 # Seconds that the end of a job waits for the rest of its output, which somebody else may hold open.
 _DRAINING = 2.0
 # And the most bytes that it takes of them by itself: more than a terminal holds.
 _REST = 1024 * 1024
-# Back to what a program in the middle of a screen may have changed: colours, the other screen,
-# keys, the mouse, pasting; and a cursor that can be seen.
-_RESET = (
-    b"\x1b[0m\x1b[?1049l\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[r\x1b[?25h"
-)
 _OTHER_SCREEN = b"\x1b[?1049h"
 
 
@@ -63,6 +58,10 @@ class TerminalsView(View):
         :return: those that are left once somebody is.
         """
         return ""
+
+    def heed(self, keys: bytes) -> bytes:
+        """Return those of the keys that were pressed that are meant. Called with the lock."""
+        return keys
 
     def tick(self) -> float:
         """Draw what is to be drawn, and return after how many seconds to come back."""
@@ -145,6 +144,9 @@ class TerminalsView(View):
     def conversation(self, check: Callable[[], None]) -> Iterator[Pty]:
         with super().conversation(check) as pty:
             with self.lock:
+                if self.attached is not None and not self.interrupts_attached:
+                    # The screen is taken: whoever has it hears that there is a question.
+                    self.show("\a")
                 while self.attached is not None and not self.interrupts_attached:
                     self._is_free.wait(_LOOK)
                     check()
@@ -194,7 +196,7 @@ class TerminalsView(View):
             return
         self.attached = None
         self._raw_mode.close()
-        self.show_bytes(self.translate(_RESET) + b"\r\n")
+        self.show_bytes(self.translate(RESET_SCREEN.encode()) + b"\r\n")
         self.left()
         self._is_free.notify_all()
 
@@ -285,13 +287,14 @@ class TerminalsView(View):
         if not keys:
             self._is_blind = True
             return
+        keys = self.heed(keys)
         # Several may have been pressed at once, and some of them after others had an effect.
         while keys:
             if self.attached is None:
                 rest = self.typed(keys.decode(errors="surrogateescape"))
                 keys = rest.encode(errors="surrogateescape")
             else:
-                for_host, leave, keys = keys.partition(_LEAVE_KEY)
+                for_host, leave, keys = keys.partition(LEAVE_KEY)
                 self.attached.type(for_host)
                 if leave:
                     self.leave()

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ... import printing
-from ...pseudo_terminal import Pty
+from ...exceptions import DeployerException
+from ...pseudo_terminal import Pty, stopping_to_wait
 from ..jobs import Interrupted, Outcome
 from .cells import Cell, Kind
 from .job_pty import JobPty, StreamsPty
@@ -48,6 +49,11 @@ class View:
         #: How many columns of the terminal are taken by what stands beside the output.
         self.margin = 0
         self._destination = printing.get_destination()
+        # Those of the jobs that are under way.
+        self._ptys: list[Pty] = []
+        # Whether the run is over, or why nothing can be written any more.
+        self._has_ended = False
+        self._broken_by: OSError | KeyboardInterrupt | None = None
 
     # What happens.
 
@@ -100,15 +106,20 @@ class View:
             self._logs.write(cell.name, text)
             if self._recorder is not None:
                 self._recorder.add(cell.name, text)
-            self.wrote(cell, kind, text)
+            self._show(self.wrote, cell, kind, text)
 
     def run_job(self, cell: Cell, function: Function) -> Outcome[Any]:
         """Run a job in the terminal that it gets."""
+        with stopping_to_wait(self._check_interrupted):
+            return self._run_job(cell, function)
+
+    def _run_job(self, cell: Cell, function: Function) -> Outcome[Any]:
         with self.lock, self.printing_outside():
             cell.begin()
             self._logs.begin(cell.name)
-            self.started(cell)
+            self._show(self.started, cell)
         with self.terminal_of(cell) as pty, printing.printing_to(pty.destination):
+            self._ptys.append(pty)
             outcome = function(pty)
         outcome = replace(
             outcome,
@@ -117,15 +128,63 @@ class View:
         )
         with self.lock, self.printing_outside():
             cell.end(outcome)
-            self.ended(cell)
+            self._logs.end(cell.name)
+            self._show(self.ended, cell)
+        self._ptys.remove(pty)
         return outcome
 
+    def _show(self, hook: Callable[..., None], *arguments: Any) -> None:
+        """Call a hook from a job, which is interrupted if nothing can be written any more.
+
+        Then nothing more is shown: what jobs write to clean up is no error.
+        """
+        if self._has_ended or self._broken_by is not None:
+            return
+        try:
+            hook(*arguments)
+        except OSError as error:
+            self._broken_by = error
+            raise KeyboardInterrupt from error
+        except KeyboardInterrupt as interrupt:
+            self._broken_by = interrupt
+            raise
+
+    def _check_interrupted(self) -> None:
+        """Raise KeyboardInterrupt in a job that waits for a reader, once jobs have to stop."""
+        if any(pty.interrupted.is_set() for pty in self._ptys):
+            raise KeyboardInterrupt
+
     def close(self) -> None:
-        """Show how it all ended."""
+        """Show how it all ended, unless nothing can be written any more."""
         with self.lock:
+            self._has_ended = True
             for cell in self.cells:
                 cell.leave()
-            self.finish()
+            if self._broken_by is not None:
+                return
+            try:
+                self.finish()
+            except OSError as error:
+                self._broken_by = error
+
+    @property
+    def can_write(self) -> bool:
+        """Whether nothing has kept the view from being written so far."""
+        return self._broken_by is None
+
+    def check_written(self, what_happened: str = "") -> None:
+        """Raise what has kept the view from being written: of a reader who is gone, as it is.
+
+        :param what_happened: to the jobs meanwhile.
+        """
+        match self._broken_by:
+            case BrokenPipeError() as error:
+                raise error
+            case OSError() as error:
+                told = f" ({what_happened})" if what_happened else ""
+                raise DeployerException(
+                    f"the output cannot be written: {error.strerror or error}{told}"
+                ) from error
 
     def recording(self) -> contextlib.AbstractContextManager[None]:
         """Hold while the view shows something, for who keeps the output of jobs."""
@@ -154,11 +213,14 @@ def show_in(
             try:
                 with printing.by_thread(), view.running():
                     outcomes = run_all(functions)
-            except Interrupted as interrupted:
-                interrupted.was_shown = view.shows_errors
+            except KeyboardInterrupt as interrupted:
+                view.check_written(str(interrupted))
+                if isinstance(interrupted, Interrupted):
+                    interrupted.was_shown = view.shows_errors and view.can_write
                 raise
             finally:
                 view.close()
         finally:
             view.close_logs()
+    view.check_written()
     return outcomes

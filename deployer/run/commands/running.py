@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...cli import Token, make_reader
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "open_shell", "run", "scp", "ssh"]
 
-# As shells name the end of a process by SIGTERM.
-_TERMINATED = 128 + signal.SIGTERM
+# Shells name the end of a process by a signal so.
+_ENDED_BY = 128
 
 
 def open_shell(line: CommandLine) -> int:
@@ -54,12 +54,10 @@ def execute(line: CommandLine) -> int:
     # As ssh joins its words, so that quotes around the whole are for the host.
     command = " ".join(words)
     shell = _make_shell(line, env)
-    with _stopped_by_sigterm() as was_stopped:
+    with _stopped_by_signals() as came:
         status = shell.run_at(env, command, lambda: execute_command(env, command, arguments.sudo))
         shell.report_errors()
-    if was_stopped():
-        return _TERMINATED
-    return status
+    return _ENDED_BY + came[0] if came else status
 
 
 def ssh(line: CommandLine) -> int:
@@ -108,10 +106,10 @@ def _run(line: CommandLine, path: str, words: Sequence[str]) -> int:
         shell = _make_shell(line, env)
         # The shell of the system has dealt with the quotes already.
         tokens = [Token(word, 0, len(word), plain=len(word)) for word in words]
-        with _stopped_by_sigterm() as was_stopped:
+        with _stopped_by_signals() as came:
             status = shell.run_action(tokens)
             shell.report_errors()
-        return _TERMINATED if was_stopped() else status
+        return _ENDED_BY + came[0] if came else status
 
 
 def _make_shell(line: CommandLine, env: Env, stop_at_failure: bool = False) -> _Shell:
@@ -120,7 +118,7 @@ def _make_shell(line: CommandLine, env: Env, stop_at_failure: bool = False) -> _
         env,
         stop_at_failure=stop_at_failure,
         # Of a single action, it is known how it is run again.
-        program=None if arguments.words else line.program,
+        invocation=() if arguments.words else line.invocation,
         confirms=not arguments.yes,
         quiet=arguments.quiet,
     )
@@ -145,25 +143,33 @@ def _in_executor(line: CommandLine, env: Env) -> Iterator[Env]:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[Callable[[], bool]]:
-    """Have SIGTERM end what runs on hosts, as Ctrl-C does, for the length of the ``with`` block.
+def _stopped_by_signals() -> Iterator[list[int]]:
+    """Have SIGTERM and SIGHUP end what runs on hosts, as Ctrl-C does, while the ``with`` block is.
 
-    A second one ends the process. Gives what says whether there was one.
+    A second SIGTERM ends the process. Gives the list of what came, which is none or one of them.
     """
-    came = threading.Event()
+    came: list[int] = []
 
-    def stop(*_: object) -> None:
-        came.set()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    def stop(number: int, _: object) -> None:
+        if came:
+            # A SIGHUP: of a terminal that is closed, the shell and the kernel both tell.
+            return
+        came.append(number)
+        if signal.SIGTERM in ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         raise KeyboardInterrupt
 
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        # Who has set a handler knows better.
-        yield came.is_set
-        return
-    signal.signal(signal.SIGTERM, stop)
+    # Who has set a handler, or ignores it, knows better.
+    ours = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if is_main and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in ours:
+        signal.signal(number, stop)
     try:
-        yield came.is_set
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
