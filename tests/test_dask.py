@@ -344,6 +344,8 @@ def test_a_script_may_use_a_cluster_of_this_machine_or_another_one(
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+    # Imported within the block, it would lose all of its settings at the end.
+    load("distributed")
     with (
         load("dask").config.set({"distributed.comm.timeouts.connect": "0.1s"}),
         pytest.raises(NodeUsageError, match=r"no dask scheduler at tcp://127\.0\.0\.1:1 \(\$DASK"),
