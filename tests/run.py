@@ -54,8 +54,21 @@ def main() -> int:
     install_system_packages()
     if not (ENVIRONMENT / "bin" / "tox").exists():
         make_environment()
-    tox = [str(ENVIRONMENT / "bin" / "tox"), "run", "--conf", str(ROOT / "tox.ini")]
-    return subprocess.call([*tox, *sys.argv[1:]], env=tox_environment())
+    if len(sys.argv) > 1:
+        return tox("run", *sys.argv[1:])
+    # Tests take all cores by themselves; of the others, each takes one.
+    statuses = [
+        tox("run", "-m", "tests"),
+        tox("run-parallel", "--parallel-no-spinner", "-m", "checks"),
+    ]
+    return max(map(abs, statuses))
+
+
+def tox(command: str, *arguments: str) -> int:
+    """Run tox, and return its exit status."""
+    program = str(ENVIRONMENT / "bin" / "tox")
+    words = [program, command, "--conf", str(ROOT / "tox.ini"), *arguments]
+    return subprocess.call(words, env=tox_environment())
 
 
 def missing_packages() -> list[str]:
