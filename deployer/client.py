@@ -61,7 +61,7 @@ def _show_uncaught(
     """Show an error of ours that ends the program as the shell would, and any other as before."""
     if isinstance(error, DeployerException):
         from .failures import describe_failure
-        from .pseudo_terminal import write_text
+        from .streams import write_text
 
         write_text(sys.stderr, describe_failure(error) + "\n")
     else:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .exceptions import NoInput
 from .progress_bar import ProgressBar, ProgressBarSteps
-from .pseudo_terminal import Pty, write_text
+from .pseudo_terminal import Pty
+from .streams import write_text
 from .utils.colours import paint, shows_colours
 from .utils.columns import to_columns
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TextIO
 
-from .pseudo_terminal import or_nowhere
+from .streams import or_nowhere
 
 __all__ = [
     "Destination",

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from .pseudo_terminal import Pty, write_text
+from .pseudo_terminal import Pty
+from .streams import write_text
 from .utils.colours import paint, shows_colours
 from .utils.columns import shorten
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 import select
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Any, NamedTuple, Protocol, TextIO, TypeVar
 
 from .secret import Secret
+from .streams import Nowhere, note_shown, or_nowhere, write_text
 
 __all__ = ["DummyPty", "Presentation", "Pty", "Recorder"]
 
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 # Of several threads with a question for the same person, one asks at a time.
 _asking = threading.RLock()
-# How long an interrupt from another thread may take while a person is asked, or a reader is slow.
+# How long an interrupt from another thread may take while a person is asked.
 _INTERRUPT_CHECK = 0.2
 
 
@@ -299,7 +299,7 @@ class DummyPty(Pty):
     """
 
     def __init__(self, stdin: str = "", keeps_output: bool = True) -> None:
-        output = io.StringIO() if keeps_output else _Nowhere()
+        output = io.StringIO() if keeps_output else Nowhere()
         super().__init__(io.StringIO(stdin), output, output, interactive=False, term="dumb")
         self._output = output
 
@@ -309,13 +309,6 @@ class DummyPty(Pty):
     def get_output(self) -> str:
         """Return everything that was written so far."""
         return self._output.getvalue()
-
-
-class _Nowhere(io.StringIO):
-    """A text stream that drops what is written to it."""
-
-    def write(self, text: str) -> int:
-        return len(text)
 
 
 @contextlib.contextmanager
@@ -376,95 +369,6 @@ def exchange_mode(fd: int, mode: list[Any]) -> list[Any]:
         termios.tcsetattr(fd, termios.TCSANOW, mode)
         return earlier
     return mode
-
-
-def drops_all(stream: TextIO | None) -> bool:
-    """Whether nobody ever sees what is written to a stream, so that it need not be."""
-    return stream is None or isinstance(stream, _Nowhere)
-
-
-def or_nowhere(stream: TextIO | None) -> TextIO:
-    """Return a stream; for None, which Python has for one that was closed, what drops all."""
-    return _Nowhere() if stream is None else stream
-
-
-class _Patience(threading.local):
-    check: Callable[[], None] | None = None
-
-
-_patience = _Patience()
-
-
-@contextlib.contextmanager
-def stopping_to_wait(check: Callable[[], None]) -> Iterator[None]:
-    """Have ``write_text`` wait in this thread for a slow reader only until ``check`` raises.
-
-    A thread that waits in a write can otherwise not be stopped.
-    """
-    before = _patience.check
-    _patience.check = check
-    try:
-        yield
-    finally:
-        _patience.check = before
-
-
-def write_text(stream: TextIO | None, text: str) -> None:
-    """Write to a text stream and flush it; what its encoding lacks is replaced, never an error."""
-    if stream is None:
-        # What Python has in place of a standard stream that was closed from the start.
-        return
-    check = _patience.check
-    if check is None:
-        _write_at_once(stream, text)
-        return
-    try:
-        fd = stream.fileno()
-    except (AttributeError, OSError, ValueError):
-        # One of Python's own, or a closed one, which says so itself.
-        _write_at_once(stream, text)
-        return
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    width = 1 if text.isascii() else 4
-    start = 0
-    while start < len(text):
-        while not poll.poll(_INTERRUPT_CHECK * 1000):
-            check()
-        is_short = (len(text) - start) * width <= select.PIPE_BUF
-        end = len(text) if is_short else start + _get_room(fd) // width
-        _write_at_once(stream, text[start:end])
-        start = end
-
-
-def _get_room(fd: int) -> int:
-    """Return how many bytes can at least be written to what is ready without waiting."""
-    # For all of a pipe when nothing is in it, which makes less work of much output.
-    if hasattr(fcntl, "F_GETPIPE_SZ"):
-        with contextlib.suppress(OSError):
-            capacity: int = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-            if not any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4))):
-                return capacity
-    return select.PIPE_BUF
-
-
-def _write_at_once(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-    stream.flush()
-
-
-def note_shown(stream: TextIO, data: str | bytes) -> None:
-    """Say what was shown on a stream without being written to it, as what somebody has typed.
-
-    It is for whatever stands in its place and records what is shown.
-    """
-    note = getattr(stream, "note_shown", None)
-    if note is not None:
-        note(data)
 
 
 def _is_terminal(stream: TextIO) -> bool:

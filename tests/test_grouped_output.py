@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,22 @@ from deployer.exceptions import ConnectionFailedException
 from deployer.host import LocalHost
 from deployer.node import Env, ParallelNode, serial
 from deployer.parallel import Job, RunOptions, run
-from deployer.pseudo_terminal import Presentation, Pty
+from deployer.pseudo_terminal import Pty
+from shown_jobs import Act, Shown, fails, says
 from waiting import until
 
 ROOT = Path(__file__).parent.parent
-Act = Callable[[Pty], object]
 
 
 def show(output: str, jobs: dict[str, Act]) -> tuple[list[str], list[str]]:
     """Return the lines on stdout and on stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    pty = Pty(io.StringIO(), out, err, interactive=False, term="dumb")
-    pty.presentation = Presentation(output)
-    run(pty, [Job(name, act) for name, act in jobs.items()], RunOptions(), "Root.farm.act")
-    return out.getvalue().split("\n")[:-1], err.getvalue().split("\n")[:-1]
-
-
-def says(text: str) -> Act:
-    return lambda pty: pty.write(text)
+    shown = Shown(output)
+    shown.run(jobs)
+    return shown.out, shown.err
 
 
 def on_host(name: str, command: str) -> Act:
     return lambda pty: type(name, (LocalHost,), {})(pty).run(command)
-
-
-def fails(error: Exception) -> Act:
-    def act(pty: Pty) -> None:
-        raise error
-
-    return act
 
 
 # Failures.
@@ -51,8 +37,8 @@ def fails(error: Exception) -> Act:
 
 @pytest.mark.parametrize("output", ["gather", "diff"])
 def test_an_equal_failure_stands_once_under_its_hosts(output: str) -> None:
-    jobs = {f"web{n}": fails(ValueError("bad")) for n in range(1, 4)}
-    _, err = show(output, {**jobs, "db": fails(ValueError("worse"))})
+    jobs = {f"web{n}": fails(error=ValueError("bad")) for n in range(1, 4)}
+    _, err = show(output, {**jobs, "db": fails(error=ValueError("worse"))})
     (several, one) = (err.index("web[1-3] (3):"), err.index("db:"))
     assert "  ValueError: bad" in err[several:one]
     assert "  ValueError: worse" in err[one:]
@@ -79,7 +65,7 @@ def test_a_command_that_failed_alike_on_several_hosts_names_them_all() -> None:
 def test_hosts_that_cannot_be_reached_are_told_in_one_line() -> None:
     def refuses(name: str) -> Act:
         message = f"{name}: cannot connect to {name}.example.com port 22: refused"
-        return fails(ConnectionFailedException(message))
+        return fails(error=ConnectionFailedException(message))
 
     _, err = show("gather", {f"web{n:02}": refuses(f"web{n:02}") for n in range(1, 96)})
     names = "web[01-95]"
@@ -89,7 +75,9 @@ def test_hosts_that_cannot_be_reached_are_told_in_one_line() -> None:
 
 
 def test_a_host_whose_name_is_in_other_words_spoils_no_text() -> None:
-    _, err = show("gather", {"a": fails(OSError("a sad tale of 1")), "1": fails(OSError("2"))})
+    _, err = show(
+        "gather", {"a": fails(error=OSError("a sad tale of 1")), "1": fails(error=OSError("2"))}
+    )
     assert {"  OSError: a sad tale of 1", "  OSError: 2"} <= set(err)
 
 

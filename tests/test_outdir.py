@@ -5,58 +5,39 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployer.node import Node
-from deployer.parallel import Job, Outcome, RunOptions, run
+from deployer.parallel import Job, Outcome, run
 from deployer.pseudo_terminal import Presentation, Pty
 from deployer.run.arguments import parse_arguments
 from deployer.run.terminal import OneAtATimePty
 from deployer.run.wrong_use import WrongUse
 from shell_tree import SCRIPT
+from shown_jobs import Act, Shown, says
 from terminals import run_script
-
-Act = Callable[[Pty], object]
 
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc")
 needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 
 
-class Kept:
+class Kept(Shown):
     """A place without a terminal, where the output of jobs is kept in files."""
 
     def __init__(self, directory: Path, kind: type[Pty] = Pty) -> None:
+        super().__init__(directory=directory, kind=kind)
         self._directory = directory
-        self._out, self._err = io.StringIO(), io.StringIO()
-        self.pty = kind(io.StringIO(), self._out, self._err, interactive=False, term="dumb")
-        self.pty.presentation = Presentation(directory=str(directory))
 
-    def run(self, jobs: dict[str, Act], fan_out: int = 8) -> list[Outcome[object]]:
-        outcomes = run(self.pty, [Job(*job) for job in jobs.items()], RunOptions(fan_out=fan_out))
+    def run(self, jobs: dict[str, Act], **options: Any) -> list[Outcome[object]]:
+        outcomes = super().run(jobs, **options)
         assert [outcome.error for outcome in outcomes] == [None] * len(jobs)
         return outcomes
 
     def read(self, name: str) -> bytes:
         return (self._directory / f"{name}.log").read_bytes()
-
-    @property
-    def out(self) -> str:
-        return self._out.getvalue()
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._err.getvalue().splitlines()
-
-
-def says(*texts: str) -> Act:
-    def act(pty: Pty) -> None:
-        for text in texts:
-            pty.write(text)
-
-    return act
 
 
 def list_open(directory: Path) -> list[str]:
@@ -102,9 +83,11 @@ def test_what_is_printed_after_the_end_is_kept_as_well(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_for_a_file_concerns_no_other_host(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     long = "x" * 252
-    kept.run({"web1": says("one\n"), long: says("two\n", "three\n"), "web2": says("four\n")}, 1)
+    kept.run(
+        {"web1": says("one\n"), long: says("two\n", "three\n"), "web2": says("four\n")}, fan_out=1
+    )
     assert (kept.read("web1"), kept.read("web2")) == (b"one\n", b"four\n")
-    assert kept.warnings == [
+    assert kept.err == [
         f"Warning: not all output of {long} is kept in {tmp_path}: File name too long"
     ]
 
@@ -120,10 +103,10 @@ def test_a_full_disk_is_told_once_also_when_little_is_printed(
         (tmp_path / f"{name}.log").symlink_to("/dev/full")
     kept = Kept(tmp_path)
     kept.run({name: says("a\n", "b\n") for name in names})
-    assert kept.warnings == [
+    assert kept.err == [
         f"Warning: not all output of {folded} is kept in {tmp_path}: No space left on device"
     ]
-    assert kept.out.count("b\n") == len(names)
+    assert sum(line.endswith("b") for line in kept.out) == len(names)
     assert "web3" not in names or kept.read("web3") == b"a\nb\n"
 
 
@@ -197,7 +180,7 @@ def test_what_one_host_at_a_time_runs_in_turn_is_in_its_file(
     assert sorted(os.listdir(tmp_path)) == ["web1.log", "web2.log"]
     assert kept.read("web1") == b"mine\n" + b"printed\nwritten\n" * 2
     assert kept.read("web2") == b"other\n"
-    assert kept.out == "mine\nwritten\nwritten\nother\n"
+    assert kept.out == ["mine", "written", "written", "other"]
     assert capsys.readouterr().out == "printed\n" * 2
 
 

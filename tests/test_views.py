@@ -32,48 +32,9 @@ from deployer.parallel import Interrupted, Job, Outcome, RunOptions, run
 from deployer.parallel.views import OUTPUTS
 from deployer.parallel.views.live import LiveView
 from deployer.parallel.views.view import show_in
-from deployer.pseudo_terminal import Presentation, Pty
+from deployer.pseudo_terminal import Pty
 from deployer.secret import Secret
-
-Act = Callable[[Pty], object]
-
-
-class Shown:
-    """A place without a terminal, whose two streams are apart."""
-
-    def __init__(self, output: str | None = None, directory: Path | None = None, **more: Any):
-        self._out, self._err = io.StringIO(), io.StringIO()
-        self.pty = Pty(io.StringIO(), self._out, self._err, interactive=False, term="dumb")
-        kept = None if directory is None else str(directory)
-        self.pty.presentation = Presentation(output, kept, **more)
-
-    def run(self, jobs: dict[str, Act], **options: Any) -> list[Outcome[object]]:
-        made = [Job(name, act) for name, act in jobs.items()]
-        return run(self.pty, made, RunOptions(**options), "Root.farm.act")
-
-    @property
-    def out(self) -> list[str]:
-        return self._out.getvalue().splitlines()
-
-    @property
-    def err(self) -> list[str]:
-        return self._err.getvalue().splitlines()
-
-
-def says(*texts: str) -> Act:
-    def act(pty: Pty) -> None:
-        for text in texts:
-            pty.write(text)
-
-    return act
-
-
-def fails(text: str = "", error: Exception | None = None) -> Act:
-    def act(pty: Pty) -> None:
-        pty.write(text)
-        raise error or ValueError("no")
-
-    return act
+from shown_jobs import Act, Shown, fails, says
 
 
 def on_here(command: str) -> Act:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from ..console import Console
 from ..exceptions import NoInput
-from ..pseudo_terminal import Pty, write_text
+from ..pseudo_terminal import Pty
+from ..streams import write_text
 from ..utils.colours import paint, shows_colours
 from .completion import Completion
 from .grammar import tokenize

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..pseudo_terminal import write_text
+from ..streams import write_text
 from ..utils.colours import paint, shows_colours
 from ..utils.columns import display_width, shorten, to_columns
 from .completion import Completion

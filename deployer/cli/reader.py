@@ -9,7 +9,8 @@ import sys
 from typing import Protocol, TextIO
 
 from ..console import Console
-from ..pseudo_terminal import Pty, note_shown, write_text
+from ..pseudo_terminal import Pty
+from ..streams import note_shown, write_text
 from .completion import Complete
 from .history import History
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from ..pseudo_terminal import write_text
+from ..streams import write_text
 from .completion import Complete, Completion
 from .history import History
 from .listing import EditedLine, list_completions, mark_invisible, place_text, show_below

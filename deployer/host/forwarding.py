@@ -114,7 +114,7 @@ class PortForwarding(abc.ABC):
             yield port
             return
         # Sockets take a while to import: only once there is a port.
-        from ..pseudo_terminal import write_text
+        from ..streams import write_text
         from .relay import Relays, listen_here
 
         relays = Relays(connect, lambda problem: write_text(self.pty.stderr, f"{problem}\n"))

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from ..pseudo_terminal import Pty, drops_all, write_text
+from ..pseudo_terminal import Pty
 from ..secret import Secret, without_frames
+from ..streams import drops_all, write_text
 from .channel import Channel
 from .credentials import Credential
 from .measured import CHUNK

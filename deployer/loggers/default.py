@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from .. import printing
 from ..exceptions import ActionException
-from ..pseudo_terminal import write_text
 from ..secret import redact
+from ..streams import write_text
 from ..utils.colours import paint, shows_colours
 from ..utils.string_utils import first_line
 from .base import Logger

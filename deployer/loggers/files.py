@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, TextIO
 
-from ..pseudo_terminal import write_text
+from ..streams import write_text
 from .base import Logger
 
 __all__ = ["full_path", "make_opener", "open_private", "write_json"]

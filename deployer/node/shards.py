@@ -18,7 +18,8 @@ from ..loggers.default import describe_error
 from ..parallel import Interrupted, Outcome, RunOptions
 from ..parallel.views import show
 from ..parallel.views.cells import Kind
-from ..pseudo_terminal import Pty, write_text
+from ..pseudo_terminal import Pty
+from ..streams import write_text
 from .claims import stop, withdraw
 from .isolation import get_cell_name
 from .shard import Report

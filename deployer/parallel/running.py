@@ -44,8 +44,8 @@ def run(
     A single job runs in this thread, in ``pty`` itself; of several, each gets a Pty of its own.
     A job's failure ends in its outcome and stops no other, unless the options say so. Ctrl-C begins
     no more jobs, interrupts those that run, gives them a few seconds to stop, and is raised again
-    as Interrupted; a second one closes their connections at once. So is it when another thread sets
-    ``pty.interrupted``.
+    as Interrupted; a second one closes their connections at once. What another thread does when it
+    sets ``pty.interrupted`` is the same as Ctrl-C.
 
     :param title: what runs, for whoever watches.
     :param run_all: runs what the jobs have become; threads of this process, when not given.

@@ -39,7 +39,7 @@ class CommandLine(NamedTuple):
             return [self.program]
         places = (os.path.join(directory, self.program) for directory in os.get_exec_path())
         found = next(filter(os.path.exists, places), None)
-        if found is not None and os.path.samefile(found, script):
+        if found is not None and os.path.realpath(found) == os.path.realpath(script):
             return [self.program]
         started = sys.orig_argv[:count]
         return [script] if _starts_itself(script, started) else started

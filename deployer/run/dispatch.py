@@ -118,7 +118,7 @@ def _fail(line: CommandLine, error: BaseException) -> int:
 
 
 def _refuse(program: str, message: str, status: int, as_json: bool) -> int:
-    from ..pseudo_terminal import write_text
+    from ..streams import write_text
 
     write_text(sys.stderr, f"{program}: {message}\n" if program else f"{message}\n")
     if as_json:
@@ -130,8 +130,8 @@ def write_error(message: str) -> None:
     """Write what a program gets that waits for JSON, where nothing was run."""
     import json
 
-    from ..pseudo_terminal import write_text
     from ..secret import redact
+    from ..streams import write_text
 
     # Where it cannot be written, that is what has failed, or ends the program in its turn.
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..loggers.base import Logger
 from ..loggers.default import DefaultLogger, describe, describe_end
 from ..loggers.files import full_path, make_opener, open_private
-from ..pseudo_terminal import write_text
+from ..streams import write_text
 from .wrong_use import WrongUse
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from .. import printing
-from ..pseudo_terminal import note_shown
+from ..streams import note_shown
 from ..utils.folding import natural_key
 from ..utils.transcript import leave_out_screens, plain_text
 

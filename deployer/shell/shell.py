@@ -19,7 +19,7 @@ from ..inspection import Inspector
 from ..node import Env, Node, ParallelActionResult
 from ..node.action import Runs
 from ..node.env import as_env
-from ..pseudo_terminal import write_text
+from ..streams import write_text
 from ..utils.colours import paint, shows_colours
 from .aliases import Aliases
 from .builtins import BUILTINS, UsageError

@@ -15,8 +15,8 @@ from ..host.credentials import Account
 from ..host.result import RunResult
 from ..host.sudo import new_prompt
 from ..loggers import LoggerInterface
-from ..pseudo_terminal import write_text
 from ..secret import redact, shown_command
+from ..streams import write_text
 from ..utils.network import IfConfig, NetworkInterface
 from ..utils.string_utils import abbreviate
 from . import file_commands

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from ... import secret
 from ...cli.reader import is_terminal
 from ...loggers.files import full_path, open_private, write_json
-from ...pseudo_terminal import write_text
+from ...streams import write_text
 
 __all__ = ["AsciicastRecorder"]
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...exceptions import ConnectionFailedException
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
 from ...secret import Secret
+from ...streams import write_text
 from . import ssh_config
 from .ssh_config import Options
 from .ssh_keywords import ConfigError, split_jump

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Collection, Sequence
 
 from ...exceptions import HostKeyError
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
+from ...streams import write_text
 from . import known_hosts
 from .config import Settings
 from .known_hosts import Verdict

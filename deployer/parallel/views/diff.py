@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...pseudo_terminal import write_text
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.transcript import unified
 from .cells import Kind

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from ...pseudo_terminal import Presentation, Pty, write_text
+from ...pseudo_terminal import Presentation, Pty
+from ...streams import write_text
 from ...utils.colours import shows_colours
 from .cells import Cell, Kind
 from .job_pty import JobPty

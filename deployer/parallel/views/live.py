@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.columns import display_width, shorten
 from ...utils.transcript import leave_out_screens, plain_text, split_lines

@@ -14,7 +14,8 @@ from typing import Any, TextIO, cast
 
 from ... import printing
 from ...exceptions import DeployerException
-from ...pseudo_terminal import Pty, or_nowhere, write_text
+from ...pseudo_terminal import Pty
+from ...streams import or_nowhere, write_text
 
 __all__ = ["LogFiles", "keeping"]
 

@@ -17,8 +17,9 @@ from ...exceptions import (
 )
 from ...failures import leaf_errors
 from ...host.result import RunResult
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
 from ...secret import redact
+from ...streams import write_text
 from .cells import Cell, Kind, Status
 from .view import View
 

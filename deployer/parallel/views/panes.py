@@ -12,8 +12,9 @@ from typing import ClassVar
 
 from ...exceptions import ExecCommandFailed, JobStopped
 from ...failures import describe_failure, leaf_errors
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
 from ...secret import Secret
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from ..jobs import Outcome
 from . import pane_client

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...failures import describe_failure
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from .cells import Cell, Status
 from .report import show_rerun

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ...pseudo_terminal import Pty, write_text
+from ...pseudo_terminal import Pty
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.columns import display_width
 from ...utils.transcript import plain_text, strip_colours

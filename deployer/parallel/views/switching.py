@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from ...pseudo_terminal import write_text
+from ...streams import write_text
 from .cells import Cell, Status
 from .live import LiveView
 from .terminal_pty import TerminalPty

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
-from ...pseudo_terminal import Pty, note_shown
+from ...pseudo_terminal import Pty
+from ...streams import note_shown
 from .cells import Cell, Kind
 from .job_pty import JobPty, StreamsPty
 from .terminal_pty import RESET_SCREEN, TerminalPty

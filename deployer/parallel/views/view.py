@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from ... import printing
 from ...exceptions import DeployerException
-from ...pseudo_terminal import Pty, stopping_to_wait
+from ...pseudo_terminal import Pty
+from ...streams import stopping_to_wait
 from ..jobs import Interrupted, Outcome
 from .cells import Cell, Kind
 from .job_pty import JobPty, StreamsPty

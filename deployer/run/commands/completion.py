@@ -6,7 +6,7 @@ import os
 import sys
 
 from ...cli.completion import did_you_mean
-from ...pseudo_terminal import write_text
+from ...streams import write_text
 from ..command_line import CommandLine
 from ..command_table import SHELLS
 from ..wrong_use import WrongUse

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...inspection import Inspector
 from ...inspection.hooks import without_hooks
-from ...pseudo_terminal import write_text
+from ...streams import write_text
 from ...utils.colours import paint, shows_colours
 from ...utils.version import get_version
 from ..command_table import COMMANDS
